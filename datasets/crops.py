@@ -1,0 +1,61 @@
+"""Square crops around a target: the one geometry shared by training and tracking.
+
+Coordinates are continuous: pixel i covers [i, i + 1), so a box (x, y, w, h) has its centre at x + w / 2 and a crop
+of `size` pixels maps linearly onto a `Region`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from datasets.opencv import cv2
+
+
+@dataclass(frozen=True)
+class Region:
+    """A square of the image: centre and side, in image pixels. It may reach beyond the image."""
+
+    cx: float
+    cy: float
+    side: float
+
+    @property
+    def left(self) -> float:
+        return self.cx - self.side / 2
+
+    @property
+    def top(self) -> float:
+        return self.cy - self.side / 2
+
+
+def context_side(width: float, height: float, context: float = 0.5) -> float:
+    """Side of the template region, sqrt((w + p)(h + p)) with p = context * (w + h), as in SiamFC (arXiv 1606.09549)."""
+    margin = context * (width + height)
+    return float(np.sqrt((width + margin) * (height + margin)))
+
+
+def crop(image: np.ndarray, region: Region, size: int, fill: np.ndarray) -> np.ndarray:
+    """Resample `region` of a (H, W, 3) uint8 image to (size, size, 3); `fill` (3,) is used outside the image."""
+    scale = region.side / size
+    # warpAffine puts pixel centres at integers, hence the halves.
+    matrix = np.array([
+        [scale, 0.0, region.left + 0.5 * scale - 0.5],
+        [0.0, scale, region.top + 0.5 * scale - 0.5],
+    ])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT,
+                          borderValue=tuple(float(value) for value in fill))
+
+
+def to_crop(boxes: np.ndarray, region: Region, size: int) -> np.ndarray:
+    """Boxes (..., 4) from image pixels to pixels of the crop of `region`."""
+    origin = np.array([region.left, region.top, 0.0, 0.0])
+    return (np.asarray(boxes, dtype=np.float64) - origin) * (size / region.side)
+
+
+def to_image(boxes: np.ndarray, region: Region, size: int) -> np.ndarray:
+    """Boxes (..., 4) from pixels of the crop of `region` back to image pixels."""
+    origin = np.array([region.left, region.top, 0.0, 0.0])
+    return np.asarray(boxes, dtype=np.float64) * (region.side / size) + origin

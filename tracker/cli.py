@@ -1,0 +1,25 @@
+"""What all command lines share: errors of the user become one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+def run(command: Callable[[], int | None]) -> None:
+    """Call `command` and leave the process with its exit code.
+
+    Errors that a user can mend end with one line and 2, Ctrl-C with 130; everything else keeps its traceback.
+    """
+    try:
+        from b2nn.errors import B2nnError
+        from datasets.errors import DataError
+        from tracker.errors import TrackerError
+
+        sys.exit(command() or 0)
+    except (B2nnError, DataError, TrackerError, ImportError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
