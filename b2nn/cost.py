@@ -1,0 +1,208 @@
+"""The one cost counter: what a forward pass costs with some units in full precision and the others in 1 bit.
+
+A MAC in full precision is 2 FLOPs, as in `torch.utils.flop_counter`. A MAC of a binary unit counts
+1 / `LANES` of that: `LANES` products are one XNOR and one popcount of a word (OPs = FLOPs + BOPs / 64,
+Bi-Real Net, arXiv 1808.00278; ReActNet, arXiv 2003.03488). Everything else counts in full precision, so that
+nothing is free. The sign comparison and the scale α of a binary unit are folded into the neighbouring
+BatchNorm by packed kernels: they cost nothing and are no parameters here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any
+
+from torch import nn
+
+from b2nn.errors import B2nnError, PlanError
+from b2nn.trace import trace
+from b2nn.units import Unit, find_units
+
+LANES = 64
+
+
+@dataclass(frozen=True)
+class UnitCost:
+    """What one unit costs in one forward pass.
+
+    Attributes:
+        name: qualified name of the module.
+        kind: ``conv`` or ``linear``.
+        aliases: other qualified names that share the module or its weight.
+        macs: multiply-accumulates, summed over all calls of the pass.
+        parameters: weight and bias elements.
+        weights: weight elements, the ones that become bits.
+        weight_shape: as in torch, (out, in / groups, kh, kw) or (out, in).
+        eligible: whether a plan decides about this unit.
+        reason: why it is not eligible; empty if it is.
+        norm: qualified name of the BatchNorm that alone consumes the unit's output, and nothing else's; None
+            if there is none.
+        order: place in the order of first execution, from 0.
+    """
+
+    name: str
+    kind: str
+    aliases: tuple[str, ...]
+    macs: int
+    parameters: int
+    weights: int
+    weight_shape: tuple[int, ...]
+    eligible: bool
+    reason: str
+    norm: str | None
+    order: int
+
+    @property
+    def flops(self) -> int:
+        """FLOPs in full precision."""
+        return 2 * self.macs
+
+    @property
+    def saving(self) -> float:
+        """FLOPs that 1 bit saves, exact in float64."""
+        return self.flops - self.flops / LANES
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """The cost of a network, unit by unit.
+
+    In all methods `full` is the set of eligible units kept in full precision; the other eligible ones are
+    binary.
+    Counted FLOPs are multiples of 1 / 32, so float64 holds them exactly and no order of summation matters.
+
+    Attributes:
+        units: every unit that ran, in execution order.
+        other_flops: FLOPs of what no unit does: normalisation, activations, pooling, correlation.
+        parameters: elements of all parameters of the model, run or not.
+    """
+
+    units: tuple[UnitCost, ...]
+    other_flops: int
+    parameters: int
+
+    @cached_property
+    def _by_name(self) -> dict[str, UnitCost]:
+        return {unit.name: unit for unit in self.units}
+
+    @cached_property
+    def eligible(self) -> tuple[UnitCost, ...]:
+        """The units a plan decides about, in execution order."""
+        return tuple(unit for unit in self.units if unit.eligible)
+
+    @property
+    def total(self) -> int:
+        """FLOPs with everything in full precision."""
+        return sum(unit.flops for unit in self.units) + self.other_flops
+
+    @property
+    def floor(self) -> float:
+        """Ratio with every eligible unit binary: no budget below it can be met."""
+        return self.ratio(())
+
+    def unit(self, name: str) -> UnitCost:
+        """The unit called `name`; `PlanError` if the network runs none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise PlanError(f"the network runs no conv or linear layer {name!r}; it runs "
+                            f"{', '.join(list(self._by_name)[:5])}, ...") from None
+
+    def counted(self, full: Collection[str]) -> float:
+        """FLOPs of the mix."""
+        return self.total - sum(unit.saving for unit in self._binary(full))
+
+    def ratio(self, full: Collection[str]) -> float:
+        """Counted FLOPs of the mix over those of full precision, in (0, 1]."""
+        return self.counted(full) / self.total
+
+    def cost(self, name: str) -> float:
+        """What keeping the unit `name` in full precision adds to the ratio."""
+        return self.unit(name).saving / self.total
+
+    def capacity(self, budget: float) -> float:
+        """FLOPs of savings that may be given up within `budget`; negative below the floor.
+
+        `sum(saving of full) <= capacity(budget)` holds exactly where `ratio(full) <= budget` does, rounding
+        included.
+        """
+        base, grain = self.counted(()), 2 / LANES
+        spare = math.floor((budget * self.total - base) / grain)
+        while (base + (spare + 1) * grain) / self.total <= budget:
+            spare += 1
+        while (base + spare * grain) / self.total > budget:
+            spare -= 1
+        return spare * grain
+
+    def params_1bit(self, full: Collection[str]) -> int:
+        """Weights stored as bits."""
+        return sum(unit.weights for unit in self._binary(full))
+
+    def params_32bit(self, full: Collection[str]) -> int:
+        """Parameters stored in full precision, biases and BatchNorm included."""
+        return self.parameters - self.params_1bit(full)
+
+    def bytes(self, full: Collection[str]) -> int:
+        """Bytes of all parameters: a bit or 4 bytes each."""
+        return math.ceil(self.params_1bit(full) / 8) + 4 * self.params_32bit(full)
+
+    def _binary(self, full: Collection[str]) -> list[UnitCost]:
+        kept = set(full)
+        for name in kept:
+            if not self.unit(name).eligible:
+                raise PlanError(f"layer {name!r} is always in full precision ({self.unit(name).reason}); "
+                                "leave it out of the plan")
+        return [unit for unit in self.eligible if unit.name not in kept]
+
+
+def profile(model: nn.Module, *inputs: Any, exclude: Mapping[str, str] | None = None,
+            forward: Callable[..., Any] | None = None) -> CostTable:
+    """Run the model once, in evaluation mode and without gradients, and count what it did.
+
+    The unit that runs first sees the network's input and is never eligible. A unit that does not run costs
+    nothing and is not in the table.
+
+    Args:
+        model: any module; left as it was found.
+        inputs: arguments of the run.
+        exclude: fnmatch patterns of qualified module names, each with the reason why these units stay in full
+            precision. By default the unit that runs last, which makes the prediction; ``{}`` excludes none.
+        forward: called with `inputs`; the model itself by default. Give what one frame costs, not what
+            training runs.
+
+    Raises:
+        B2nnError: a pattern matches no conv or linear module, or nothing runs.
+    """
+    units = find_units(model)
+    for pattern in exclude or ():
+        if not any(fnmatchcase(name, pattern) for unit in units for name in unit.names):
+            raise B2nnError(f"exclude pattern {pattern!r} matches no conv or linear layer; the model has "
+                            f"{', '.join([unit.name for unit in units][:5])}, ...")
+    run = trace(model, units, lambda: (forward or model)(*inputs))
+    if not run.macs:
+        raise B2nnError(f"{type(model).__name__} runs no conv or linear layer: there is nothing to count")
+    by_name = {unit.name: unit for unit in units}
+    order = list(run.macs)
+    if exclude is None:
+        exclude = {order[-1]: "makes the prediction"}
+    costs = []
+    for place, name in enumerate(order):
+        unit = by_name[name]
+        reason = "sees the network's input" if place == 0 else _excluded(unit, exclude) or unit.refusal
+        parameters = {id(p): p.numel() for module in unit.modules for p in module.parameters(recurse=False)}
+        costs.append(UnitCost(
+            name=name, kind=unit.kind, aliases=unit.names[1:], macs=run.macs[name],
+            parameters=sum(parameters.values()), weights=unit.weight.numel(),
+            weight_shape=tuple(unit.weight.shape), eligible=not reason, reason=reason,
+            norm=run.norms.get(name), order=place))
+    return CostTable(tuple(costs), run.other_flops, sum(p.numel() for p in model.parameters()))
+
+
+def _excluded(unit: Unit, exclude: Mapping[str, str]) -> str:
+    """The reason of the first pattern that matches a name of the unit."""
+    return next((reason for pattern, reason in exclude.items()
+                 if any(fnmatchcase(name, pattern) for name in unit.names)), "")
