@@ -1,7 +1,7 @@
 """Square crops around a target: the one geometry shared by training and tracking.
 
-Coordinates are continuous: pixel i covers [i, i + 1), so a box (x, y, w, h) has its centre at x + w / 2 and a crop
-of `size` pixels maps linearly onto a `Region`.
+Coordinates are continuous: pixel i covers [i, i + 1), so a box (x, y, w, h) has its centre at x + w / 2 and a
+crop of `size` pixels maps linearly onto a `Region`.
 """
 
 from __future__ import annotations
@@ -31,18 +31,33 @@ class Region:
 
 
 def context_side(width: float, height: float, context: float = 0.5) -> float:
-    """Side of the template region, sqrt((w + p)(h + p)) with p = context * (w + h), as in SiamFC (arXiv 1606.09549)."""
+    """Side of the template region, sqrt((w + p)(h + p)) with p = context * (w + h) (SiamFC, 1606.09549)."""
     margin = context * (width + height)
     return float(np.sqrt((width + margin) * (height + margin)))
 
 
 def crop(image: np.ndarray, region: Region, size: int, fill: np.ndarray) -> np.ndarray:
-    """Resample `region` of a (H, W, 3) uint8 image to (size, size, 3); `fill` (3,) is used outside the image."""
+    """Resample `region` of a (H, W, 3) uint8 image to (size, size, 3), with `fill` (3,) outside the image."""
     scale = region.side / size
+    return resample(image, (region.left, region.top), (scale, scale), size, fill)
+
+
+def resample(image: np.ndarray, origin: tuple[float, float], step: tuple[float, float], size: int,
+             fill: np.ndarray) -> np.ndarray:
+    """Cut a rectangle out of a (H, W, 3) uint8 image, bilinearly, as (size, size, 3).
+
+    Args:
+        image: BGR.
+        origin: image x, y of the upper left corner of the result.
+        step: image pixels per pixel of the result along x and y; a negative step mirrors.
+        size: side of the result in pixels.
+        fill: (3,) colour used outside the image.
+    """
+    (left, top), (step_x, step_y) = origin, step
     # warpAffine puts pixel centres at integers, hence the halves.
     matrix = np.array([
-        [scale, 0.0, region.left + 0.5 * scale - 0.5],
-        [0.0, scale, region.top + 0.5 * scale - 0.5],
+        [step_x, 0.0, left + 0.5 * step_x - 0.5],
+        [0.0, step_y, top + 0.5 * step_y - 0.5],
     ])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT,
