@@ -1,0 +1,64 @@
+"""Networks, built from the `model` field of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from b2nn.cost import CostTable, profile
+from tracker.errors import TrackerError
+from tracker.models.head import HeadConfig, Predictions
+from tracker.models.resnet import BackboneConfig
+from tracker.models.siamese import SiameseConfig, SiameseNetwork
+from tracker.models.siamfc import SiamFC, SiamFCConfig
+
+Network = SiameseNetwork | SiamFC
+
+__all__ = ["BackboneConfig", "HeadConfig", "Network", "Predictions", "SiamFC", "SiamFCConfig", "SiameseConfig",
+           "SiameseNetwork", "build_network", "cost_table", "example_inputs"]
+
+
+def build_network(model: Mapping[str, Any]) -> Network:
+    """The network that `model` (``type`` siamese or siamfc, and that type's fields) describes.
+
+    Raises:
+        TrackerError: an unknown type, field or value; the message names it.
+    """
+    options = dict(model)
+    kind = options.pop("type", "siamese")
+    if kind == "siamfc":
+        return SiamFC(typed(SiamFCConfig, options, "model"))
+    if kind != "siamese":
+        raise TrackerError(f"model.type is {kind!r}; choose siamese or siamfc")
+    options["backbone"] = typed(BackboneConfig, options.get("backbone", {}), "model.backbone")
+    options["head"] = typed(HeadConfig, options.get("head", {}), "model.head")
+    return SiameseNetwork(typed(SiameseConfig, options, "model"))
+
+
+def typed(kind: type, options: Mapping[str, Any], where: str) -> Any:
+    """Make the dataclass `kind`; unknown fields are an error that names them and their place."""
+    known = {entry.name for entry in fields(kind)}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise TrackerError(f"unknown field {where}.{unknown[0]}; known are {', '.join(sorted(known))}")
+    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return kind(**plain)
+
+
+def example_inputs(network: Network) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs of one `forward`: the template's kernel and a search crop, batch 1, on the network's device."""
+    device = next(network.parameters()).device
+    training = network.training
+    network.eval()
+    with torch.no_grad():
+        kernel = network.embed(torch.zeros(1, 3, *[network.config.template_size] * 2, device=device))
+    network.train(training)
+    return kernel, torch.zeros(1, 3, *[network.config.search_size] * 2, device=device)
+
+
+def cost_table(network: Network) -> CostTable:
+    """What one `update` costs, unit by unit."""
+    return profile(network, *example_inputs(network), exclude=network.full_precision)

@@ -1,0 +1,54 @@
+"""Train a tracker to a budget, with its baselines.
+
+    python tools/train_tracker.py --budget 0.3
+    python tools/train_tracker.py --budget 0.3 --baselines --config small --got10k ROOT --lasot ROOT
+    torchrun --nproc-per-node 2 tools/train_tracker.py --budget 0.3
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from tracker.cli import run
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budget", type=float, help="counted FLOPs as a share of full precision, in (0, 1]")
+    parser.add_argument("--method", choices=("mixbin", "random", "pruned", "fp", "bnn"), default="mixbin",
+                        help="how the budget is kept: searched, random or pruned; fp: no budget; bnn: every "
+                             "eligible unit binary (default: mixbin)")
+    parser.add_argument("--baselines", action="store_true",
+                        help="also train random and pruned at the same budget, seed, data and schedule")
+    parser.add_argument("--config", default="demo", metavar="NAME|FILE",
+                        help="preset (demo, small, resnet18, siamfc) or a .py file (default: demo)")
+    parser.add_argument("--got10k", type=Path, metavar="ROOT", help="folder of GOT-10k, holding train/")
+    parser.add_argument("--lasot", type=Path, metavar="ROOT", help="folder of LaSOT, holding CLASS/CLASS-N/")
+    parser.add_argument("--images", type=Path, metavar="JSON", help="COCO-style annotations of still images")
+    parser.add_argument("--lmdb", type=Path, metavar="DIR",
+                        help="where the caches are, or are made (default: work_dirs/data/lmdb)")
+    parser.add_argument("--work-dir", type=Path, help="for the runs (default: work_dirs/NAME of the configuration)")
+    parser.add_argument("--plan", type=Path, metavar="JSON", help="use this plan instead of searching")
+    parser.add_argument("--pretrained", type=Path, metavar="FILE",
+                        help="start from torchvision's ResNet-18 weights or from a tracker checkpoint")
+    parser.add_argument("--resume", action="store_true", help="go on with unfinished runs in the work dir")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, data order and search (default: 0)")
+    parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N (default: cuda where there is one)")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE",
+                        help="override fields of the configuration, such as fp.iterations=200")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.device and arguments.device.startswith("cpu"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # mmengine takes a GPU wherever it sees one
+    from tracker.training.command import train_from_options
+
+    train_from_options(**vars(arguments))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,124 @@
+"""One file holds a tracker: architecture, plan and weights, readable with `weights_only=True`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from b2nn import pruning
+from b2nn.convert import binarize
+from b2nn.errors import PlanError
+from b2nn.plan import BinarizationPlan
+from tracker.errors import CheckpointError
+from tracker.models import Network, build_network, cost_table
+
+FORMAT = "b2track.checkpoint/1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All of a checkpoint but its weights.
+
+    Attributes:
+        model: the `model` field of the configuration.
+        tracking: options of the online tracker.
+        plan: which units are binary, or None.
+        pruned: which channels are left, or None.
+    """
+
+    model: dict[str, Any]
+    tracking: dict[str, Any] = field(default_factory=dict)
+    plan: BinarizationPlan | None = None
+    pruned: pruning.PruningPlan | None = None
+
+
+def save_checkpoint(path: Path, network: Network, checkpoint: Checkpoint) -> None:
+    """Write to a temporary name and rename, so that no half-written file bears the name."""
+    content = {
+        "format": FORMAT,
+        "model": checkpoint.model,
+        "tracking": checkpoint.tracking,
+        "plan": checkpoint.plan.to_dict() if checkpoint.plan else None,
+        "pruned": checkpoint.pruned.to_dict() if checkpoint.pruned else None,
+        "state_dict": {key: value.detach().cpu() for key, value in network.state_dict().items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save(content, temporary)
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: Path, device: str = "cpu") -> tuple[Network, Checkpoint]:
+    """Rebuild the network of a checkpoint, in evaluation mode.
+
+    A published SiamFC state dict (keys as in siamfc-pytorch) is recognized by its keys.
+
+    Raises:
+        CheckpointError: the file is missing, unreadable, of another format, or its weights do not fit.
+    """
+    content = read_file(path)
+    if "backbone.conv1.0.weight" in content:
+        content = {"format": FORMAT, "model": {"type": "siamfc"}, "state_dict": content}
+    if content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not a tracker checkpoint (format {content.get('format')!r}, not {FORMAT!r})")
+    try:
+        checkpoint = Checkpoint(
+            model=content["model"],
+            tracking=content.get("tracking") or {},
+            plan=BinarizationPlan.from_dict(content["plan"]) if content.get("plan") else None,
+            pruned=pruning.PruningPlan.from_dict(content["pruned"]) if content.get("pruned") else None,
+        )
+        network = shaped_network(checkpoint)
+    except (KeyError, PlanError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    load_weights(network, content["state_dict"], path)
+    network = network.to(device).eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last), checkpoint
+
+
+def shaped_network(checkpoint: Checkpoint) -> Network:
+    """A network with the checkpoint's architecture, binary units and channels, and fresh weights."""
+    network = build_network(checkpoint.model)
+    if checkpoint.pruned:
+        pruning.apply(network, checkpoint.pruned)
+    if checkpoint.plan and checkpoint.plan.binary:
+        binarize(network, checkpoint.plan, cost_table(network))
+    return network
+
+
+def load_weights(network: Network, state: dict[str, torch.Tensor], path: Path) -> None:
+    """Load all weights or none.
+
+    Raises:
+        CheckpointError: naming the first weight that is missing, unknown or of another shape.
+    """
+    own = network.state_dict()
+    problems = [f"lacks {key!r}" for key in own if key not in state]
+    problems += [f"has {key!r}, which the architecture lacks" for key in state if key not in own]
+    problems += [f"{key!r} is {tuple(state[key].shape)}, the architecture needs {tuple(own[key].shape)}"
+                 for key in own if key in state and state[key].shape != own[key].shape]
+    if problems:
+        more = f" (and {len(problems) - 1} more differences)" if len(problems) > 1 else ""
+        raise CheckpointError(f"{path}: weights of another architecture: {problems[0]}{more}")
+    network.load_state_dict(state)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The content of a file that torch saved, without running any code that it may carry.
+
+    Raises:
+        CheckpointError: missing, unreadable, or not a dict.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such checkpoint") from error
+    except Exception as error:  # torch raises many kinds for broken archives and forbidden pickles
+        raise CheckpointError(f"{path}: not readable as a checkpoint ({type(error).__name__})") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: not a tracker checkpoint")
+    return content

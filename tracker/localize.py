@@ -1,0 +1,177 @@
+"""From the network's maps to one candidate box: penalties, window, smoothing. One network call a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from datasets.crops import Region, context_side, crop
+from datasets.opencv import cv2
+from tracker.models import Predictions, SiameseNetwork, SiamFC
+
+
+class Target(NamedTuple):
+    """Where the target is: centre and size in image pixels, continuous coordinates."""
+
+    cx: float
+    cy: float
+    width: float
+    height: float
+
+
+class Candidate(NamedTuple):
+    """The best place in a search region, and how sure the network is of it (0 to 1)."""
+
+    target: Target
+    score: float
+
+
+@dataclass(frozen=True)
+class AnchorFreeOptions:
+    """How the maps of the anchor-free head are read.
+
+    Attributes:
+        window_influence: weight of the cosine window against the score, 0 to 1.
+        penalty_k: strength of the penalty on changes of scale and aspect ratio between frames.
+        size_lr: how fast the size follows the prediction, times score and penalty, 0 to 1.
+    """
+
+    window_influence: float = 0.4
+    penalty_k: float = 0.1
+    size_lr: float = 0.4
+
+
+@dataclass(frozen=True)
+class ScaleSearchOptions:
+    """How SiamFC's response is read; the defaults are those of the siamfc-pytorch project.
+
+    Attributes:
+        scales: number of scales tried, odd.
+        scale_step: ratio between neighbouring scales.
+        scale_penalty: factor on the responses of all scales but the middle one.
+        scale_lr: how fast the size follows the best scale, 0 to 1.
+        window_influence: weight of the cosine window against the normalized response, 0 to 1.
+        upsampling: factor by which responses are enlarged before the peak is read.
+    """
+
+    scales: int = 3
+    scale_step: float = 1.0375
+    scale_penalty: float = 0.9745
+    scale_lr: float = 0.59
+    window_influence: float = 0.176
+    upsampling: int = 16
+
+
+MIN_SIDE = 8.0  # pixels; a template region of a 1-pixel box is widened to this
+
+
+def template_region(target: Target) -> Region:
+    return Region(target.cx, target.cy, max(context_side(target.width, target.height), MIN_SIDE))
+
+
+class AnchorFreeLocalizer:
+    """Reads the anchor-free head as SiamRPN++ and SiamCAR do (penalty, window, smoothed size)."""
+
+    def __init__(self, network: SiameseNetwork, options: AnchorFreeOptions) -> None:
+        self.network, self.options = network, options
+        self.size = network.config.search_size
+        self.grid = network.grid().cpu().numpy()  # (2, H, W)
+        # The cells are not symmetric about the crop's middle, so the window is laid over positions, not indices.
+        offset = (self.grid - self.size / 2) / (self.size / 2)  # -1..1
+        self.window = np.prod(0.5 + 0.5 * np.cos(np.pi * np.clip(offset, -1, 1)), axis=0)  # (H, W)
+
+    def __call__(self, image: np.ndarray, kernel: torch.Tensor, target: Target, centre: tuple[float, float],
+                 fill: np.ndarray, use_window: bool) -> Candidate:
+        """Search around `centre` for what the kernel shows, expected at the size of `target`."""
+        factor = self.size / self.network.config.template_size
+        region = Region(*centre, template_region(target).side * factor)
+        zoom = self.size / region.side
+        patch = crop(image, region, self.size, fill)
+        predictions = self.network(kernel, _to_batch([patch], kernel.device))
+        cls, centerness, box = _arrays(predictions)
+
+        width, height = box[0] + box[2], box[1] + box[3]  # (H, W), pixels of the crop
+        penalty = self._penalty(width, height, target.width * zoom, target.height * zoom)
+        ranking = cls * centerness * penalty
+        if use_window:
+            influence = self.options.window_influence
+            ranking = ranking * (1 - influence) + self.window * influence
+        best = np.unravel_index(int(ranking.argmax()), ranking.shape)
+
+        rate = float(penalty[best] * cls[best]) * self.options.size_lr
+        cx = self.grid[0][best] + (box[2][best] - box[0][best]) / 2
+        cy = self.grid[1][best] + (box[3][best] - box[1][best]) / 2
+        return Candidate(Target(
+            cx=region.left + float(cx) / zoom,
+            cy=region.top + float(cy) / zoom,
+            width=target.width * (1 - rate) + float(width[best]) / zoom * rate,
+            height=target.height * (1 - rate) + float(height[best]) / zoom * rate,
+        ), float(cls[best]))
+
+    def _penalty(self, width: np.ndarray, height: np.ndarray, last_width: float, last_height: float) -> np.ndarray:
+        """exp(-k (scale change * ratio change - 1)), (H, W) (SiamRPN, CVPR 2018)."""
+        def change(ratio: np.ndarray) -> np.ndarray:
+            return np.maximum(ratio, 1 / ratio)
+
+        def padded(w: np.ndarray, h: np.ndarray) -> np.ndarray:
+            return np.sqrt((w + (w + h) / 2) * (h + (w + h) / 2))
+
+        last = padded(np.float64(last_width), np.float64(last_height))
+        scale = change(padded(width, height) / last)
+        ratio = change((width / height) / (last_width / last_height))
+        return np.exp(-(scale * ratio - 1) * self.options.penalty_k)
+
+
+class ScaleSearchLocalizer:
+    """Reads SiamFC's response at several scales, which share one batched network call (arXiv 1606.09549)."""
+
+    def __init__(self, network: SiamFC, options: ScaleSearchOptions) -> None:
+        self.network, self.options = network, options
+        self.factors = options.scale_step ** (np.arange(options.scales) - options.scales // 2)
+
+    def __call__(self, image: np.ndarray, kernel: torch.Tensor, target: Target, centre: tuple[float, float],
+                 fill: np.ndarray, use_window: bool) -> Candidate:
+        """Search around `centre` for what the kernel shows, at sizes around that of `target`."""
+        size, options = self.network.config.search_size, self.options
+        side = template_region(target).side * size / self.network.config.template_size
+        patches = [crop(image, Region(*centre, side * factor), size, fill) for factor in self.factors]
+        logits = self.network(kernel, _to_batch(patches, kernel.device)).float().cpu().numpy()  # (S, H, W)
+
+        up = logits.shape[-1] * options.upsampling
+        responses = np.stack([cv2.resize(response, (up, up), interpolation=cv2.INTER_CUBIC) for response in logits])
+        weights = np.full(len(responses), options.scale_penalty)
+        weights[len(weights) // 2] = 1.0
+        best = int((responses.max(axis=(1, 2)) * weights).argmax())
+
+        response = responses[best] - responses[best].min()
+        response /= response.sum() + 1e-16
+        if use_window:
+            window = np.outer(np.hanning(up), np.hanning(up))
+            response = (1 - options.window_influence) * response + options.window_influence * window / window.sum()
+        row, column = np.unravel_index(int(response.argmax()), response.shape)
+
+        pixel = self.network.stride / options.upsampling * side * self.factors[best] / size
+        middle = (up - 1) / 2
+        growth = (1 - options.scale_lr) + options.scale_lr * self.factors[best]
+        peak = float(logits[best].max())
+        return Candidate(Target(
+            cx=centre[0] + (column - middle) * pixel,
+            cy=centre[1] + (row - middle) * pixel,
+            width=target.width * growth,
+            height=target.height * growth,
+        ), float(1 / (1 + np.exp(-np.clip(peak, -50, 50)))))
+
+
+def _to_batch(patches: list[np.ndarray], device: torch.device) -> torch.Tensor:
+    """(N, 3, size, size) float32 in channels-last order, which is how OpenCV lays pixels out."""
+    batch = torch.from_numpy(np.stack(patches)).to(device).permute(0, 3, 1, 2)
+    return batch.float()
+
+
+def _arrays(predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities (H, W), centerness (H, W) and distances (4, H, W) of a batch of one."""
+    cls, centerness = predictions.cls[0].sigmoid(), predictions.centerness[0].sigmoid()
+    return cls.cpu().numpy(), centerness.cpu().numpy(), predictions.box[0].cpu().numpy()

@@ -1,0 +1,75 @@
+"""What `tools/train_tracker.py` does once its arguments are read."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import DictAction
+from mmengine.dist import barrier, init_dist, is_main_process
+
+from datasets.sources import open_training_caches
+from tracker.config import load_config
+from tracker.errors import TrackerError
+from tracker.training.pipeline import BASELINES, Job, check, train
+
+LMDB = Path("work_dirs/data/lmdb")
+
+
+def train_from_options(budget: float | None, method: str, baselines: bool, config: str, got10k: Path | None,
+                       lasot: Path | None, images: Path | None, lmdb: Path | None, work_dir: Path | None,
+                       plan: Path | None, pretrained: Path | None, resume: bool, seed: int, device: str | None,
+                       cfg_options: list[str]) -> list[Path]:
+    """Check the options, open or build the caches, train; returns the run directories.
+
+    Raises:
+        ValueErrors of the packages, naming the option or file.
+    """
+    settings = load_config(config, _overrides(cfg_options))
+    methods = tuple(dict.fromkeys((method, *(BASELINES if baselines else ()))))
+    check(settings, methods, budget, plan)
+    target = _device(device)
+    if settings.runtime.threads:
+        torch.set_num_threads(settings.runtime.threads)
+    if "RANK" in os.environ:
+        init_dist("pytorch", backend="nccl" if target.type == "cuda" else "gloo")
+    started = time.perf_counter()
+    # The first process builds what is missing; the others then find it.
+    sources = dict(got10k=got10k, lasot=lasot, images=images)
+    if is_main_process():
+        caches = open_training_caches(lmdb or LMDB, **sources)
+    barrier()
+    if not is_main_process():
+        caches = open_training_caches(lmdb or LMDB, **sources)
+    folder = work_dir or Path("work_dirs") / Path(config).stem
+    folders = train(Job(settings, methods, budget, folder, caches, seed, target, plan, pretrained, resume))
+    if is_main_process():
+        print(f"done in {time.perf_counter() - started:.0f} s: {', '.join(str(path) for path in folders)}")
+    return folders
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise TrackerError(f"--device {name}: unknown device; use cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TrackerError(f"--device {name}: torch sees no GPU here")
+    if device.type == "cuda":
+        index = int(os.environ.get("LOCAL_RANK", device.index or 0))
+        torch.cuda.set_device(index)
+        device = torch.device("cuda", index)
+    return device
+
+
+def _overrides(pairs: list[str]) -> dict[str, Any]:
+    result = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise TrackerError(f"--cfg-options {pair}: write KEY=VALUE")
+        result[key] = DictAction._parse_iterable(value)
+    return result

@@ -1,0 +1,68 @@
+"""mmengine hooks of the phases: progress on the screen, MixBin's schedule, bounded latent weights."""
+
+from __future__ import annotations
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from b2nn.convert import clip_latent_, latent_weights
+from b2nn.search.mixbin import Relaxation
+
+
+class ProgressHook(Hook):
+    """A bar with loss and remaining time; where the output is no terminal, a line at every tenth."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.console = Console(stderr=True)
+        self.progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"),
+            TimeElapsedColumn(), TimeRemainingColumn(), console=self.console, transient=False,
+            disable=not (self.console.is_terminal and is_main_process()),
+        )
+
+    def before_train(self, runner) -> None:
+        self.task = self.progress.add_task(self.label, total=runner.max_iters, completed=runner.iter, loss="-")
+        self.progress.start()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        loss = f"{float(outputs['loss']):.3f}" if outputs else "-"
+        done = batch_idx + 1
+        self.progress.update(self.task, completed=done, loss=loss)
+        if not self.console.is_terminal and is_main_process() and done % max(1, runner.max_iters // 10) == 0:
+            left = runner.message_hub.get_info("eta") if "eta" in runner.message_hub.runtime_info else None
+            remaining = f", {left:.0f} s left" if left else ""
+            print(f"{self.label}: {done}/{runner.max_iters}, loss {loss}{remaining}", flush=True)
+
+    def after_train(self, runner) -> None:
+        self.progress.stop()
+
+
+class LatentWeightHook(Hook):
+    """Keeps latent weights where the sign's gradient estimator is not zero."""
+
+    def __init__(self, network) -> None:
+        self.network = network
+        self.active = bool(latent_weights(network))
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if self.active:
+            clip_latent_(self.network)
+
+
+class RelaxationHook(Hook):
+    """Drives MixBin's continuation schedule and keeps the gates' history."""
+
+    def __init__(self, relaxation: Relaxation, interval: int) -> None:
+        self.relaxation, self.interval = relaxation, interval
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        self.relaxation.set_progress(batch_idx / max(1, runner.max_iters - 1))
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if batch_idx % self.interval == 0 or batch_idx + 1 == runner.max_iters:
+            self.relaxation.record(batch_idx)
+
+

@@ -1,0 +1,96 @@
+"""What mmengine trains: a network, the losses of a pair of crops, and what it may learn from a teacher."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from b2nn.convert import latent_weights
+from b2nn.search.mixbin import Relaxation
+from tracker import losses, targets
+from tracker.losses import Distillation
+from tracker.models import Network, Predictions, SiamFC
+
+
+class PairTrainer(BaseModel):
+    """Turns a batch of pairs into losses.
+
+    Args:
+        network: what is trained.
+        precision: ``float32`` or ``bfloat16``, of the forward and backward passes; weights stay float32.
+        teacher: frozen full-precision network, with `distillation` the weights of what is learned from it.
+        relaxation: MixBin's gates over the network's units, trained along in the search phase.
+    """
+
+    def __init__(self, network: Network, precision: str = "float32", teacher: Network | None = None,
+                 distillation: Distillation | None = None, relaxation: Relaxation | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.relaxation = relaxation
+        self.dtype = getattr(torch, precision)
+        self.distillation = distillation
+        # In a tuple, so that the teacher is neither trained nor saved nor averaged with the student.
+        self._teacher = (teacher.eval().requires_grad_(False),) if teacher is not None and distillation else ()
+
+    def forward(self, template: Tensor, search: Tensor, box: Tensor, positive: Tensor,
+                mode: str = "loss") -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Args:
+            template, search: (B, 3, 127, 127) and (B, 3, 255, 255) uint8 BGR crops.
+            box: (B, 4) x1, y1, x2, y2 of the target in the search crop, pixels.
+            positive: (B,) 1 where the search crop shows the template's target, else 0.
+            mode: mmengine's name of the call; only ``loss`` is asked for.
+        """
+        template, search = _images(template), _images(search)
+        if self.relaxation is not None:
+            self.relaxation.apply()
+        predictions, features = self._predict(self.network, template, search)
+        result = self._task(predictions, box, positive)
+        if self._teacher:
+            with torch.no_grad():
+                wanted, teacher_features = self._predict(self._teacher[0].to(search.device), template, search)
+            result |= losses.distill(predictions, wanted, features, teacher_features.float(), self.distillation)
+        if self.relaxation is not None:
+            result["loss_crisp"] = self.relaxation.regularizer()
+        return result
+
+    def _predict(self, network: Network, template: Tensor, search: Tensor) -> tuple[Predictions | Tensor, Tensor]:
+        with torch.autocast(search.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            features = network.features(search)
+            predictions = network.respond(network.embed(template), features)
+        return (predictions.float() if isinstance(predictions, Tensor) else predictions), features
+
+    def _task(self, predictions: Predictions | Tensor, box: Tensor, positive: Tensor) -> dict[str, Tensor]:
+        if isinstance(self.network, SiamFC):
+            centre = self.network.config.search_size / 2
+            labels = targets.logistic_map(box, positive, predictions.shape[-1], self.network.stride, centre)
+            return {"loss_cls": losses.balanced_cross_entropy(predictions, labels)}
+        return losses.anchor_free(predictions, targets.anchor_free(box, positive, self.network.grid()))
+
+
+def parameter_groups(trainer: PairTrainer, lr: float, weight_decay: float, gate_lr: float = 0.0) -> list[dict]:
+    """Groups for AdamW: decay only for real-valued kernels; none for latent weights, norms, biases and gates.
+
+    Decay pulls a latent weight towards zero, where its sign flips by chance.
+    """
+    latent = {id(weight) for weight in latent_weights(trainer.network)}
+    if trainer.relaxation is not None:  # while gates are open every unit's weight may yet become bits
+        latent |= {id(weight) for weight in trainer.relaxation.latent_weights()}
+    decay, free, gates = [], [], []
+    for name, parameter in trainer.named_parameters():
+        if name == "relaxation.psi":
+            gates.append(parameter)
+        elif parameter.ndim > 1 and id(parameter) not in latent:
+            decay.append(parameter)
+        else:
+            free.append(parameter)
+    groups = [dict(params=decay, lr=lr, weight_decay=weight_decay), dict(params=free, lr=lr, weight_decay=0.0)]
+    if gates:
+        groups.append(dict(params=gates, lr=gate_lr, weight_decay=0.0))
+    return groups
+
+
+def _images(crops: Tensor) -> Tensor:
+    return crops.float().contiguous(memory_format=torch.channels_last)

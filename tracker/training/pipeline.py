@@ -1,0 +1,284 @@
+"""From options to trained trackers: the full-precision tracker, then each method at the budget.
+
+    <work dir>/fp/                 shared by all methods
+    <work dir>/<method>-<budget>/  one tracker a folder: search/ (MixBin only), finetune/
+
+All methods start from the same full-precision weights and see the same data, schedule and distillation; only the
+plan (or, for `pruned`, the shape) differs.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier, get_world_size, is_main_process
+from torch.utils.data import DataLoader
+
+from b2nn import pruning
+from b2nn.convert import binarize, reestimate_batchnorm
+from b2nn.cost import CostTable
+from b2nn.plan import BinarizationPlan, all_binary, all_full, check_budget, load_plan, validate
+from b2nn.search import mixbin
+from b2nn.search import random as random_search
+from datasets.pairs import PairDataset, PairOptions
+from tracker.checkpoint import Checkpoint, load_checkpoint
+from tracker.errors import TrackerError
+from tracker.losses import Distillation
+from tracker.models import Network, build_network, cost_table, example_inputs, typed
+from tracker.pretrained import load_pretrained
+from tracker.training.loop import pair_loader
+from tracker.training.module import PairTrainer
+from tracker.training.phase import PhaseSettings, run_phase
+from tracker.training.runs import RunFolder, summarize, write_json
+
+METHODS = ("mixbin", "random", "pruned", "fp", "bnn")
+BASELINES = ("random", "pruned")
+NEEDS_BUDGET = ("mixbin", "random", "pruned")
+BATCHNORM_BATCHES = 30
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything one call of `train` depends on.
+
+    Attributes:
+        config: preset or file with its overrides.
+        methods: which trackers to train, `fp` first in any case.
+        budget: counted FLOPs as a share of full precision; None where no method needs one.
+        work_dir: see the module's text.
+        caches: opened LMDB caches, read lazily.
+        seed: of weights, data order and searches.
+        device: where to train.
+        plan: a plan file that replaces the search of `mixbin`.
+        pretrained: weights to begin with.
+        resume: go on with unfinished runs.
+    """
+
+    config: Config
+    methods: tuple[str, ...]
+    budget: float | None
+    work_dir: Path
+    caches: list
+    seed: int = 0
+    device: torch.device = torch.device("cpu")
+    plan: Path | None = None
+    pretrained: Path | None = None
+    resume: bool = False
+
+
+def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: Path | None) -> CostTable:
+    """Refuse what cannot work before any data is read; returns the network's costs.
+
+    Raises:
+        BudgetError, PlanError, TrackerError: naming the option.
+    """
+    network = build_network(config.model)
+    table = cost_table(network)
+    if budget is None and any(method in NEEDS_BUDGET for method in methods):
+        raise TrackerError(f"--method {methods[0]} needs --budget")
+    if budget is not None:
+        check_budget(table, budget)
+    if plan:
+        validate(load_plan(plan), table)
+    for name in ("fp", "search", "finetune"):
+        if config[name].get("distillation") is not None:
+            typed(Distillation, config[name]["distillation"], f"{name}.distillation")
+    typed(PairOptions, config.data["pairs"], "data.pairs")
+    typed(mixbin.MixBinOptions, config.search["mixbin"], "search.mixbin")
+    return table
+
+
+def train(job: Job) -> list[Path]:
+    """Train what is missing; returns the run directories, the full-precision one first."""
+    teacher = _full_precision(job)
+    folders = [job.work_dir / "fp"]
+    for method in job.methods:
+        if method != "fp":
+            folders.append(_budgeted(job, method, teacher))
+    return folders
+
+
+def run_name(method: str, budget: float | None) -> str:
+    return method if method in ("fp", "bnn") else f"{method}-{budget:g}"
+
+
+def _full_precision(job: Job) -> Network:
+    run = RunFolder(job.work_dir / "fp")
+    config = _run_config(job, "fp", None)
+    if run.finished:
+        run.check(config)
+        _say(f"{run.path}: finished before, used as it is")
+        return _load(run, job)
+    run.open(config, job.resume)
+    barrier()
+    started = time.perf_counter()
+    torch.manual_seed(job.seed)
+    network = build_network(job.config.model)
+    if job.pretrained:
+        load_pretrained(network, job.pretrained)
+    table = cost_table(network)
+    _fit(job, "fp", run, PairTrainer(network, job.config.runtime.precision))
+    plan = all_full(table)
+    checkpoint = Checkpoint(_plain(job.config.model), _plain(job.config.tracking))
+    run.finish(network, checkpoint, plan, summarize(
+        "fp", "fp", None, table, plan, table, **_provenance(job, {"fp": time.perf_counter() - started})))
+    barrier()
+    return _load(run, job)
+
+
+def _budgeted(job: Job, method: str, teacher: Network) -> Path:
+    name = run_name(method, job.budget)
+    run = RunFolder(job.work_dir / name)
+    config = _run_config(job, method, job.budget)
+    if run.finished:
+        run.check(config)
+        _say(f"{run.path}: finished before, used as it is")
+        return run.path
+    run.open(config, job.resume)
+    barrier()
+    seconds: dict[str, float] = {}
+    network = unfrozen(teacher)
+    full_table = cost_table(network)
+    pruned = None
+    if method == "pruned":
+        # The template's kernel has the neck's channels, so these stay.
+        pruned = pruning.prune(network, *example_inputs(network), budget=job.budget, keep=("neck.*",))
+        table = cost_table(network)
+        plan = all_full(table)
+    else:
+        table = full_table
+        plan = _plan(job, method, run, table, teacher, seconds)
+        binarize(network, plan, table)
+    _say(f"{name}: counted FLOPs ratio {table.counted(plan.full) / full_table.total:.4f}"
+         + (f" of a budget of {job.budget:g}" if method in NEEDS_BUDGET else "")
+         + f"; {len(plan.binary)} of {len(table.eligible)} eligible units binary")
+    started = time.perf_counter()
+    _fit(job, "finetune", run, PairTrainer(network, job.config.runtime.precision, teacher,
+                                           distillation(job.config.finetune)))
+    seconds["finetune"] = time.perf_counter() - started
+    checkpoint = Checkpoint(_plain(job.config.model), _plain(job.config.tracking),
+                            plan if method != "pruned" else None, pruned)
+    run.finish(network, checkpoint, plan, summarize(
+        name, method, job.budget if method in NEEDS_BUDGET else None, table, plan, full_table,
+        **_provenance(job, seconds)))
+    barrier()
+    return run.path
+
+
+def _plan(job: Job, method: str, run: RunFolder, table: CostTable, teacher: Network,
+          seconds: dict[str, float]) -> BinarizationPlan:
+    if method == "bnn":
+        return all_binary(table)
+    if method == "random":
+        return random_search.search(table, job.budget, job.seed)
+    if job.plan:
+        return load_plan(job.plan)
+    file = run.path / "search" / "plan.json"
+    if not file.is_file():
+        started = time.perf_counter()
+        _search(job, run, table, teacher, file)
+        seconds["search"] = time.perf_counter() - started
+    return load_plan(file)
+
+
+def _search(job: Job, run: RunFolder, table: CostTable, teacher: Network, file: Path) -> None:
+    """MixBin's relaxed search from the full-precision weights; what stays is its plan and the gates' history."""
+    network = unfrozen(teacher)
+    options = typed(mixbin.MixBinOptions, job.config.search["mixbin"], "search.mixbin")
+    relaxation = mixbin.Relaxation(network, table, job.budget, options, job.seed)
+    section = job.config.search
+    trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(section), relaxation)
+    settings = PhaseSettings(section.iterations, section.lr, section.weight_decay, gate_lr=options.gate_lr)
+    run_phase(trainer, settings, _loader(job, "search", section.iterations), file.parent, f"{run.path.name} search",
+              job.config.runtime, job.seed, job.device)
+    plan = relaxation.finish()
+    if is_main_process():
+        write_json(file.with_name("trace.json"), relaxation.trace())
+        plan.save(file)
+    barrier()
+
+
+def _fit(job: Job, phase: str, run: RunFolder, trainer: PairTrainer) -> None:
+    """A phase, and BatchNorm statistics of the averaged weights that it leaves."""
+    section = job.config[phase]
+    settings = PhaseSettings(section.iterations, section.lr, section.weight_decay, ema=job.config.runtime.ema)
+    label = "fp" if phase == "fp" else f"{run.path.name} {phase}"
+    run_phase(trainer, settings, _loader(job, phase, section.iterations), run.path / phase, label,
+              job.config.runtime, job.seed, job.device)
+
+    def forward(batch: dict[str, torch.Tensor]) -> None:
+        trainer(**{key: value.to(job.device) for key, value in batch.items()})
+
+    reestimate_batchnorm(trainer.network, _loader(job, phase, BATCHNORM_BATCHES), forward)
+    trainer.network.cpu()
+
+
+def _loader(job: Job, phase: str, iterations: int) -> DataLoader:
+    data = job.config.data
+    # Phases draw from different streams, methods of one phase from the same.
+    seed = job.seed * 10 + ("fp", "search", "finetune").index(phase)
+    dataset = PairDataset(job.caches, iterations * data.batch_size * get_world_size(), seed,
+                          typed(PairOptions, data["pairs"], "data.pairs"))
+    return pair_loader(dataset, iterations, data.batch_size, data.workers)
+
+
+def _load(run: RunFolder, job: Job) -> Network:
+    return load_checkpoint(run.path / "checkpoint.pth", str(job.device))[0]
+
+
+def unfrozen(network: Network) -> Network:
+    """A copy to train, on the CPU; phases move it."""
+    return copy.deepcopy(network).cpu().requires_grad_(True)
+
+
+def distillation(section: Config) -> Distillation | None:
+    """The phase's weights of distillation, None where it asks for none."""
+    options = section.get("distillation")
+    return None if options is None else typed(Distillation, options, "distillation")
+
+
+def _run_config(job: Job, method: str, budget: float | None) -> Config:
+    """The configuration as it is stored with a run: with what the command line added."""
+    config = copy.deepcopy(job.config)
+    config.run = dict(
+        method=method,
+        budget=budget if method in NEEDS_BUDGET else None,
+        seed=job.seed,
+        data=[f"{cache.folder.name}: {cache.source}" for cache in job.caches],
+        processes=get_world_size(),
+        plan=str(job.plan) if job.plan and method == "mixbin" else None,
+        pretrained=str(job.pretrained) if job.pretrained else None,
+    )
+    return config
+
+
+def _provenance(job: Job, seconds: dict[str, float]) -> dict[str, Any]:
+    """What else the summary tells: where the numbers come from."""
+    return {
+        "seed": job.seed,
+        "iterations": {phase: job.config[phase].iterations for phase in ("fp", "search", "finetune")},
+        "seconds": {phase: round(value, 1) for phase, value in seconds.items()},
+        "device": str(job.device),
+        "threads": torch.get_num_threads(),
+        "processes": get_world_size(),
+        "torch": torch.__version__,
+        "host": platform.node(),
+    }
+
+
+def _plain(section: Config) -> dict[str, Any]:
+    """Only dicts, lists and scalars, as a checkpoint that loads with `weights_only=True` must hold."""
+    return json.loads(json.dumps(section))
+
+
+def _say(text: str) -> None:
+    if is_main_process():
+        print(text, flush=True)
