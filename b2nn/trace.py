@@ -96,7 +96,7 @@ class _Tracer(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         flops = op_flops(func, args, kwargs or {}, out)
-        if self.active and self.active[-1][0] == "unit":
+        if func._overloadpacket in flop_registry and self.active and self.active[-1][0] == "unit":
             self.trace.macs[self.active[-1][1]] += flops // 2
         else:
             self.trace.other_flops += flops
