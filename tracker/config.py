@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from mmengine.config import Config
 
 from tracker.errors import TrackerError
 
 PRESETS = Path(__file__).parent / "configs"
+Options = TypeVar("Options")
 SECTIONS = {"model", "data", "fp", "search", "finetune", "runtime", "tracking"}
 
 
@@ -36,6 +38,7 @@ def load_config(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
         config = Config.fromfile(path)
     except Exception as error:
         raise TrackerError(f"--config {path}: {error}") from error
+    config.pop("run", None)  # what the command line added to a configuration that is stored with a run
     unknown = sorted(set(config) - SECTIONS)
     missing = sorted(SECTIONS - set(config))
     if unknown or missing:
@@ -57,3 +60,19 @@ def _override(config: Config, key: str, value: Any) -> None:
         raise TrackerError(f"--cfg-options {key}: the configuration has no field {last!r}; "
                            f"known are {', '.join(sorted(node))}")
     node[last] = value
+
+
+def typed(kind: type[Options], options: Mapping[str, Any], where: str) -> Options:
+    """Make the dataclass `kind` of a section's fields; fields that are dataclasses take sections of their own.
+
+    Raises:
+        TrackerError: an unknown field; the message names it, its place `where` and those that are known.
+    """
+    known = {entry.name for entry in fields(kind)}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise TrackerError(f"unknown field {where}.{unknown[0]}; known are {', '.join(sorted(known))}")
+    hints = get_type_hints(kind)
+    values = {key: typed(hints[key], value, f"{where}.{key}") if is_dataclass(hints[key]) else value
+              for key, value in options.items()}
+    return kind(**values)

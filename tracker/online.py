@@ -13,6 +13,7 @@ import torch
 from datasets.crops import crop
 from datasets.opencv import cv2
 from tracker.checkpoint import load_checkpoint
+from tracker.config import typed
 from tracker.errors import TrackerError
 from tracker.localize import (
     AnchorFreeLocalizer,
@@ -22,7 +23,7 @@ from tracker.localize import (
     Target,
     template_region,
 )
-from tracker.models import Network, SiamFC, typed
+from tracker.models import Network, SiamFC
 
 
 class Result(NamedTuple):

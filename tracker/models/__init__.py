@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import torch
 
 from b2nn.cost import CostTable, profile
+from tracker.config import typed
 from tracker.errors import TrackerError
 from tracker.models.head import HeadConfig, Predictions
 from tracker.models.resnet import BackboneConfig
@@ -18,7 +18,8 @@ from tracker.models.siamfc import SiamFC, SiamFCConfig
 Network = SiameseNetwork | SiamFC
 
 __all__ = ["BackboneConfig", "HeadConfig", "Network", "Predictions", "SiamFC", "SiamFCConfig", "SiameseConfig",
-           "SiameseNetwork", "build_network", "cost_table", "example_inputs"]
+           "SiameseNetwork", "build_network", "cost_table",
+           "example_inputs"]
 
 
 def build_network(model: Mapping[str, Any]) -> Network:
@@ -33,19 +34,7 @@ def build_network(model: Mapping[str, Any]) -> Network:
         return SiamFC(typed(SiamFCConfig, options, "model"))
     if kind != "siamese":
         raise TrackerError(f"model.type is {kind!r}; choose siamese or siamfc")
-    options["backbone"] = typed(BackboneConfig, options.get("backbone", {}), "model.backbone")
-    options["head"] = typed(HeadConfig, options.get("head", {}), "model.head")
     return SiameseNetwork(typed(SiameseConfig, options, "model"))
-
-
-def typed(kind: type, options: Mapping[str, Any], where: str) -> Any:
-    """Make the dataclass `kind`; unknown fields are an error that names them and their place."""
-    known = {entry.name for entry in fields(kind)}
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise TrackerError(f"unknown field {where}.{unknown[0]}; known are {', '.join(sorted(known))}")
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    return kind(**plain)
 
 
 def example_inputs(network: Network) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import DictAction
 from mmengine.dist import barrier, init_dist, is_main_process
 
 from datasets.sources import open_training_caches
@@ -71,5 +71,8 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise TrackerError(f"--cfg-options {pair}: write KEY=VALUE")
-        result[key] = DictAction._parse_iterable(value)
+        try:
+            result[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            result[key] = value  # a plain word
     return result

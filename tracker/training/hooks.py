@@ -28,7 +28,7 @@ class ProgressHook(Hook):
         self.progress.start()
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        loss = f"{float(outputs['loss']):.3f}" if outputs else "-"
+        loss = f"{outputs['loss'].item():.3f}" if outputs else "-"
         done = batch_idx + 1
         self.progress.update(self.task, completed=done, loss=loss)
         if not self.console.is_terminal and is_main_process() and done % max(1, runner.max_iters // 10) == 0:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from mmengine.dist import get_rank, is_distributed
 from mmengine.hooks import EMAHook, Hook
+from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from mmengine.runner import CheckpointLoader, Runner
@@ -61,6 +62,9 @@ def run_phase(trainer: PairTrainer, settings: PhaseSettings, loader: DataLoader,
         hooks.append(averaging)
     checkpoint = newest_checkpoint(folder)
     CheckpointLoader.register_scheme(prefixes="", loader=load_own_checkpoint, force=True)
+    # Names are global in mmengine; two runners of one process must not share a message hub.
+    name = f"{label.replace(' ', '-')}-{uuid.uuid4().hex[:8]}"
+    _log_to(folder.parent / "log.txt", name)
     runner = Runner(
         model=_distributed(trainer, device),
         work_dir=str(folder),
@@ -80,10 +84,8 @@ def run_phase(trainer: PairTrainer, settings: PhaseSettings, loader: DataLoader,
         resume=checkpoint is not None,
         launcher="pytorch" if is_distributed() else "none",
         randomness=dict(seed=seed),
-        # Names are global in mmengine; two runners of one process must not share a message hub.
-        experiment_name=f"{label.replace(' ', '-')}-{uuid.uuid4().hex[:8]}",
+        experiment_name=name,
     )
-    _log_to(runner.logger, folder.parent / "log.txt")
     runner.train()
     if averaging:
         trainer.load_state_dict(averaging.ema_model.module.state_dict())
@@ -133,12 +135,16 @@ def _schedule(optimizer: torch.optim.Optimizer, settings: PhaseSettings, gates: 
     ]
 
 
-def _log_to(logger: logging.Logger, path: Path) -> None:
-    """mmengine's lines go to the run's log; the screen shows the progress bar and warnings."""
+def _log_to(path: Path, name: str) -> None:
+    """mmengine's lines go to the run's log; the screen shows the progress bar and warnings.
+
+    The runner takes the logger that already bears its name, so this one comes first.
+    """
+    logger = MMLogger.get_instance(name, logger_name="b2track", log_level="INFO")
     for handler in logger.handlers:
-        if type(handler) is logging.StreamHandler:
-            handler.setLevel(logging.WARNING)
+        handler.setLevel(logging.ERROR)
     if get_rank() == 0:
-        handler = logging.FileHandler(path)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        logger.addHandler(handler)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(path)
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        logger.addHandler(file)

@@ -30,9 +30,10 @@ from b2nn.search import mixbin
 from b2nn.search import random as random_search
 from datasets.pairs import PairDataset, PairOptions
 from tracker.checkpoint import Checkpoint, load_checkpoint
+from tracker.config import typed
 from tracker.errors import TrackerError
 from tracker.losses import Distillation
-from tracker.models import Network, build_network, cost_table, example_inputs, typed
+from tracker.models import Network, build_network, cost_table, example_inputs
 from tracker.pretrained import load_pretrained
 from tracker.training.loop import pair_loader
 from tracker.training.module import PairTrainer
@@ -225,8 +226,9 @@ def _loader(job: Job, phase: str, iterations: int) -> DataLoader:
     data = job.config.data
     # Phases draw from different streams, methods of one phase from the same.
     seed = job.seed * 10 + ("fp", "search", "finetune").index(phase)
+    weights = [data.weights[cache.folder.name.split("-")[0]] for cache in job.caches]
     dataset = PairDataset(job.caches, iterations * data.batch_size * get_world_size(), seed,
-                          typed(PairOptions, data["pairs"], "data.pairs"))
+                          typed(PairOptions, data["pairs"], "data.pairs"), weights)
     return pair_loader(dataset, iterations, data.batch_size, data.workers)
 
 
