@@ -189,7 +189,7 @@ def _concatenate(axes: Axes, args: Sequence[Any], out: Tensor) -> Dims:
 
 
 def _convolution(axes: Axes, args: Sequence[Any], out: Tensor) -> Dims:
-    """One group ties the input to the weight's inputs; several tie input, output and the groups themselves."""
+    """One group ties the input to the weight's inputs; several tie input, output and the groups."""
     (source, weight, bias), transposed, groups = args[:3], args[6], args[8]
     (batch, entering, *cells), (first, second, *kernel) = axes.dims(source), axes.dims(weight)
     axes.fix([batch, *cells, *kernel])
@@ -201,7 +201,8 @@ def _convolution(axes: Axes, args: Sequence[Any], out: Tensor) -> Dims:
         axes.fix([entering, first, second])
     else:
         axes.fix([second])
-        makes = axes.tie(first, entering, axes.new(groups))
+        axes.tie(axes.new(groups), entering, first)
+        makes = first
     return (None, _made(axes, makes, bias), *(None for _ in cells))
 
 

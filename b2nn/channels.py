@@ -1,8 +1,8 @@
 """Which channels of a network can only be removed together.
 
 One run of the network is watched at the level of aten calls, whatever modules or functions made them, and
-`axes` says what each of them ties. What is tied to the network's inputs, to its outputs or to a call without a
-rule is fixed: a group that is returned can be pruned, everything else is left alone.
+`axes` says what each of them ties. What is tied to the network's inputs, to its outputs or to a call without
+a rule is fixed: a group that is returned can be pruned, everything else is left alone.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Slot:
 class ChannelGroup:
     """Channels that are removed in all `slots` at once.
 
-    Channel c of `size` is the entries c·b to (c + 1)·b - 1 of a slot, b = extent / size. b is more than 1 around
-    a grouped conv, whose groups are the channels then, and in a linear layer that reads a flattened map.
+    Channel c of `size` is the entries c·b to (c + 1)·b - 1 of a slot, b = extent / size. b is more than 1
+    around a grouped conv, whose groups are the channels then, and in a linear layer on a flattened map.
 
     Attributes:
         name: the conv or linear module that makes the channels, the first of them in the model.

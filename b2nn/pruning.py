@@ -1,8 +1,8 @@
 """Structured pruning to a FLOPs budget: the rival of a partly binary network at the same counted cost.
 
 Whole channels go, in every tensor that holds them, so the pruned network is an ordinary smaller one. A
-channel's importance is the sum of |γ| over the BatchNorms that scale it (network slimming, Liu et al., ICCV 2017,
-arXiv 1708.06519) or, where there is none, of the weights |w| that make it (Li et al., ICLR 2017, arXiv
+channel's importance is the sum of |γ| over the BatchNorms that scale it (network slimming, Liu et al., ICCV
+2017, arXiv 1708.06519) or, where there is none, of the weights |w| that make it (Li et al., ICLR 2017, arXiv
 1608.08710), divided by the mean of its group, so that all layers compete in one ranking.
 """
 
@@ -32,8 +32,8 @@ def prune(model: nn.Module, *inputs: Any, budget: float, forward: Callable[..., 
           keep: Sequence[str] = (), min_channels: int = 4, min_share: float = 0.1) -> PruningPlan:
     """Remove the least important channels of `model`, in place, until its FLOPs meet the budget.
 
-    The FLOPs are those of `b2nn.cost` on the network that is really smaller; with the channel that went last
-    they would exceed the budget.
+    The FLOPs are those of `b2nn.cost` on the network that is really smaller. No channel that went could be
+    put back within the budget.
 
     Args:
         model: a trained network; the channels left keep their weights.
@@ -54,19 +54,20 @@ def prune(model: nn.Module, *inputs: Any, budget: float, forward: Callable[..., 
     whole = profile(model, *inputs, forward=forward).total
     order = _removal_order(model, groups, min_channels, min_share)
 
-    def ratio(removals: int) -> float:
+    def ratio(removed: Sequence[Channel]) -> float:
         with _restored(model):
-            shrink(model, _without(groups, order[:removals]))
+            shrink(model, _without(groups, removed))
             return profile(model, *inputs, forward=forward).total / whole
 
-    smallest = ratio(len(order))
+    smallest = ratio(order)
     if smallest > budget:
-        raise BudgetError(f"budget {budget} cannot be met by pruning: with no more than {min_channels} channels or "
-                          f"{min_share:.0%} left in each layer the ratio is still {ceil(smallest * 1e4) / 1e4}; ask "
-                          "for at least that")
-    # More removals never cost more, so the smallest number that meets the budget is found by bisection.
-    removals = bisect_left(range(len(order)), True, key=lambda count: ratio(count) <= budget)
-    plan = PruningPlan(tensor_hash(model), _without(groups, order[:removals]), budget, ratio(removals))
+        raise BudgetError(f"budget {budget} cannot be met by pruning: with {min_channels} channels or "
+                          f"{min_share:.0%} left in each layer the ratio is still "
+                          f"{ceil(smallest * 1e4) / 1e4}; ask for at least that")
+    # More removals never cost more, so bisection finds the smallest number of them that meets the budget.
+    count = bisect_left(range(len(order)), True, key=lambda removals: ratio(order[:removals]) <= budget)
+    removed = _put_back(order[:count], lambda removed: ratio(removed) <= budget)
+    plan = PruningPlan(tensor_hash(model), _without(groups, removed), budget, ratio(removed))
     apply(model, plan)
     return plan
 
@@ -96,6 +97,19 @@ def _removal_order(model: nn.Module, groups: Sequence[ChannelGroup], min_channel
         ranked += [(scores[channel], place / group.size, index, channel)
                    for place, channel in enumerate(ascending[:spare])]
     return [(index, channel) for _, _, index, channel in sorted(ranked)]
+
+
+def _put_back(removed: list[Channel], fits: Callable[[list[Channel]], bool]) -> list[Channel]:
+    """The removals that are left once the most important ones that still fit the budget are undone."""
+    full: set[int] = set()  # all channels of a group cost the same
+    for channel in reversed(removed.copy()):
+        if channel[0] not in full:
+            fewer = [other for other in removed if other != channel]
+            if fits(fewer):
+                removed = fewer
+            else:
+                full.add(channel[0])
+    return removed
 
 
 def _without(groups: Sequence[ChannelGroup], removed: Sequence[Channel]) -> tuple[PrunedGroup, ...]:

@@ -59,19 +59,11 @@ class PruningPlan:
         if found != FORMAT:
             raise PlanError(f"{source}: format is {found!r}, not {FORMAT!r}; give a pruning plan of b2nn")
         try:
-            groups = tuple(PrunedGroup(group["name"], int(group["size"]),
-                                       tuple(Slot(**slot) for slot in group["slots"]), tuple(group["kept"]))
-                           for group in data["groups"])
-            plan = cls(data["architecture"], groups, float(data["budget"]), float(data["ratio"]))
+            groups = tuple(_group(group) for group in data["groups"])
+            return cls(str(data["architecture"]), groups, float(data["budget"]), float(data["ratio"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise PlanError(f"{source}: malformed ({type(error).__name__}: {error}); give a pruning plan of "
-                            "b2nn") from error
-        for group in plan.groups:
-            kept = list(group.kept)
-            if not kept or not set(kept) <= set(range(group.size)) or kept != sorted(set(kept)):
-                raise PlanError(f"{source}: the kept channels of {group.name!r} are not ascending numbers in 0 "
-                                f"to {group.size - 1}; give a pruning plan of b2nn")
-        return plan
+            problem = f"key {error} is missing" if isinstance(error, KeyError) else error
+            raise PlanError(f"{source}: {problem}; give a pruning plan of b2nn") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan as JSON; a reader never sees half of it."""
@@ -79,6 +71,18 @@ class PruningPlan:
         partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         partial.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
         partial.replace(target)
+
+
+def _group(data: Mapping[str, Any]) -> PrunedGroup:
+    name, size = str(data["name"]), int(data["size"])
+    slots = tuple(Slot(str(slot["tensor"]), int(slot["dim"]), int(slot["extent"]), str(slot["role"]))
+                  for slot in data["slots"])
+    kept = tuple(int(channel) for channel in data["kept"])
+    if not kept or kept != tuple(sorted(set(kept) & set(range(size)))):
+        raise ValueError(f"the kept channels of {name!r} are not ascending numbers from 0 to {size - 1}")
+    if any(slot.extent % size for slot in slots):
+        raise ValueError(f"the extents in {name!r} are no multiples of its {size} channels")
+    return PrunedGroup(name, size, slots, kept)
 
 
 def load_pruning_plan(path: str | os.PathLike[str]) -> PruningPlan:
@@ -109,11 +113,11 @@ def apply(model: nn.Module, plan: PruningPlan) -> None:
         shape = tuple(tensors[slot.tensor].shape)
         if slot.dim >= len(shape) or shape[slot.dim] != slot.extent:
             raise PlanError(f"pruning plan is for {slot.tensor!r} with {slot.extent} entries in dimension "
-                            f"{slot.dim}, the network's shape is {shape}; apply it to the unpruned network it was "
-                            "made for")
+                            f"{slot.dim}, the network's has shape {shape}; apply it to the unpruned network "
+                            "it was made for")
     if plan.architecture != tensor_hash(model):
         raise PlanError(f"pruning plan was made for another network (hash {plan.architecture}, here "
-                        f"{tensor_hash(model)}): a tensor that it leaves whole differs; make a plan for this one")
+                        f"{tensor_hash(model)}): other tensors differ; make a plan for this one")
     shrink(model, plan.groups)
 
 
