@@ -1,0 +1,141 @@
+"""What a network costs, layer by layer, and at which precision: the table of `tools/summary.py`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from b2nn.cost import LANES, CostTable, UnitCost
+from b2nn.plan import BinarizationPlan, check_budget, load_plan, validate
+from b2nn.pruning import PruningPlan
+from tracker.checkpoint import load_checkpoint, shaped_network
+from tracker.config import load_config
+from tracker.errors import TrackerError
+from tracker.models import build_network, cost_table
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One row: a unit, or everything that no unit does.
+
+    Attributes:
+        name: qualified name of the module.
+        precision: ``1 bit`` or ``32 bit``.
+        reason: why no plan may binarize it; empty if one may.
+        macs: multiply-accumulates of one frame; None where they are not what is counted.
+        flops: counted FLOPs: 2 a MAC, 1/64 of it in 1 bit.
+        share: of the counted FLOPs of the network, 0 to 1.
+        params_1bit, params_32bit: parameters stored in each.
+    """
+
+    name: str
+    precision: str
+    reason: str
+    macs: int | None
+    flops: float
+    share: float
+    params_1bit: int
+    params_32bit: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the parameters, a bit or 4 bytes each."""
+        return math.ceil(self.params_1bit / 8) + 4 * self.params_32bit
+
+
+def layer_costs(table: CostTable, full: Collection[str]) -> list[LayerCost]:
+    """The units in the order they run, then the rest; `full` are the eligible ones kept in full precision."""
+    counted = table.counted(full)
+    rows = [_layer(unit, unit.eligible and unit.name not in set(full), counted) for unit in table.units]
+    others = table.parameters - sum(unit.parameters for unit in table.units)
+    return [*rows, LayerCost("everything else", "32 bit", "norms, activations, pooling, correlation", None,
+                             table.other_flops, table.other_flops / counted, 0, others)]
+
+
+def _layer(unit: UnitCost, binary: bool, counted: float) -> LayerCost:
+    flops = unit.flops / LANES if binary else float(unit.flops)
+    bits = unit.weights if binary else 0
+    return LayerCost(unit.name, "1 bit" if binary else "32 bit", unit.reason, unit.macs, flops,
+                     flops / counted, bits, unit.parameters - bits)
+
+
+def print_summary(config: str | None = None, checkpoint: Path | None = None, plan: Path | None = None,
+                  budget: float | None = None) -> None:
+    """Print the table of a configuration or of a checkpoint.
+
+    Args:
+        config: preset or file; ``demo`` where neither it nor a checkpoint is given.
+        checkpoint: a trained tracker, with its own plan.
+        plan: plan to show instead; without any plan every layer is in full precision.
+        budget: a share of the full-precision FLOPs to compare with.
+
+    Raises:
+        TrackerError, B2nnError: an option that cannot be used; the message names it.
+    """
+    if config is not None and checkpoint is not None:
+        raise TrackerError("--config and --checkpoint are both given; name one of them")
+    table, chosen, pruned = _of_checkpoint(checkpoint) if checkpoint else _of_config(config or "demo")
+    if plan is not None:
+        chosen = load_plan(plan)
+    if chosen is not None:
+        validate(chosen, table)
+    if budget is not None:
+        check_budget(table, budget)
+    full = chosen.full if chosen else [unit.name for unit in table.eligible]
+    # Wide enough for the reasons where the output is a file or a pipe.
+    console = Console() if Console().is_terminal else Console(width=160)
+    console.print(_rendered(layer_costs(table, full), str(checkpoint or config or "demo")))
+    for line in _totals(table, full, chosen, pruned, budget):
+        console.print(line, highlight=False, markup=False)
+
+
+def _of_config(config: str) -> tuple[CostTable, BinarizationPlan | None, PruningPlan | None]:
+    return cost_table(build_network(load_config(config).model)), None, None
+
+
+def _of_checkpoint(path: Path) -> tuple[CostTable, BinarizationPlan | None, PruningPlan | None]:
+    """Costs are those of the checkpoint's network before its plan made units binary."""
+    _, checkpoint = load_checkpoint(path)
+    table = cost_table(shaped_network(replace(checkpoint, plan=None)))
+    return table, checkpoint.plan, checkpoint.pruned
+
+
+def _rendered(rows: list[LayerCost], title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for heading in ("layer", "precision", "fixed because"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("MMACs", "counted MFLOPs", "share", "1-bit params", "32-bit params", "bytes"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        macs = "" if row.macs is None else f"{row.macs / 1e6:.2f}"
+        table.add_row(row.name, row.precision, row.reason, macs, f"{row.flops / 1e6:.2f}", f"{row.share:.1%}",
+                      f"{row.params_1bit:,}", f"{row.params_32bit:,}", f"{row.bytes:,}")
+    return table
+
+
+def _totals(table: CostTable, full: Collection[str], plan: BinarizationPlan | None,
+            pruned: PruningPlan | None, budget: float | None) -> list[str]:
+    everything = [unit.name for unit in table.eligible]
+    lines = [
+        f"full precision: {table.total / 1e6:.2f} MFLOPs a frame, {table.bytes(everything):,} bytes of "
+        "parameters",
+        f"counted:        {table.counted(full) / 1e6:.2f} MFLOPs a frame, {table.bytes(full):,} bytes "
+        f"({table.params_1bit(full):,} parameters in 1 bit, {table.params_32bit(full):,} in 32)",
+        f"ratio:          {table.ratio(full):.4f}"
+        + (f", plan of {plan.strategy} for budget {plan.budget}" if plan else ", no plan"),
+        f"floor:          {table.floor:.4f}, with all {len(everything)} eligible layers of "
+        f"{len(table.units)} binary",
+    ]
+    if pruned:
+        lines.append(f"pruned:         to {pruned.ratio:.4f} of the whole network's FLOPs, for budget "
+                     f"{pruned.budget}")
+    if budget is not None:
+        spare = budget * table.total - table.counted(full)
+        lines.append(f"budget:         {budget}, {abs(spare) / 1e6:.2f} MFLOPs "
+                     f"{'above' if spare >= 0 else 'below'} what is counted here")
+    return lines
