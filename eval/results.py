@@ -1,0 +1,136 @@
+"""The result folder of one tracker: boxes and times of each sequence, and whose they are.
+
+`<sequence>.txt` has `x,y,w,h` a line in the benchmark's own base, `<sequence>_time.txt` seconds a line: the
+first for `init`, the others for `update`. `meta.json` knows the checkpoint by its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datasets.annotations import read_boxes
+from datasets.errors import DataError
+from datasets.sequence import Sequence
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What the results of a folder were made with."""
+
+    checkpoint: str
+    sha256: str
+    dataset: str
+    origin: int
+    device: str
+    threads: int
+    torch: str
+    host: str
+
+
+def describe(checkpoint: Path, dataset: str, origin: int, device: str, threads: int) -> Meta:
+    """Describe the results that this machine is about to make."""
+    import torch
+
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    return Meta(str(checkpoint), digest, dataset, origin, device, threads, torch.__version__, platform.node())
+
+
+def prepare(folder: Path, meta: Meta, overwrite: bool = False) -> None:
+    """Make `folder` hold results of `meta` only.
+
+    Results of another checkpoint are removed, so that they are made anew.
+
+    Raises:
+        DataError: the folder holds results of the same checkpoint on another dataset, device or thread count.
+    """
+    known = _read_meta(folder / "meta.json")
+    if known is None or known.get("sha256") != meta.sha256 or overwrite:
+        _clear(folder)
+    else:
+        for option in ("dataset", "origin", "device", "threads"):
+            if known.get(option) != asdict(meta)[option]:
+                raise DataError(
+                    f"{folder}: holds results with {option} {known.get(option)}, not {asdict(meta)[option]}; "
+                    "ask for the same, choose another --out, or pass --overwrite"
+                )
+    write_text(folder / "meta.json", json.dumps(asdict(meta), indent=2) + "\n")
+
+
+def write_track(folder: Path, sequence: Sequence, boxes: np.ndarray, times: np.ndarray, origin: int) -> None:
+    """Write boxes (N, 4), 0-based, in the benchmark's base, and times (N,) in seconds.
+
+    The boxes come last: where they are, the sequence is done.
+    """
+    rows = boxes + np.array([origin, origin, 0, 0])
+    write_text(_time_file(folder, sequence.name), "".join(f"{seconds:.6f}\n" for seconds in times))
+    write_text(_box_file(folder, sequence.name),
+               "".join(",".join(f"{value:.4f}" for value in row) + "\n" for row in rows))
+
+
+def is_done(folder: Path, sequence: Sequence, origin: int) -> bool:
+    """Whether `folder` has all of a sequence: one box and time a frame, the first box being the true one."""
+    try:
+        boxes = read_boxes(_box_file(folder, sequence.name), origin)
+        times = read_times(folder, sequence)
+    except DataError:
+        return False
+    return len(boxes) == len(times) == len(sequence) and np.allclose(boxes[0], sequence.boxes[0], atol=1e-3)
+
+
+def read_track(folder: Path, sequence: Sequence, origin: int) -> np.ndarray:
+    """The boxes of a sequence, (N, 4), 0-based.
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
+    return read_boxes(_box_file(folder, sequence.name), origin)
+
+
+def read_times(folder: Path, sequence: Sequence) -> np.ndarray:
+    """Seconds of `init` and each `update`, (N,).
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
+    path = _time_file(folder, sequence.name)
+    try:
+        return np.array([float(line) for line in path.read_text().split()])
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot read times ({error})") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write to a temporary name and rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def _box_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.txt"
+
+
+def _time_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}_time.txt"
+
+
+def _read_meta(path: Path) -> dict[str, object] | None:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _clear(folder: Path) -> None:
+    """Remove what `write_track` wrote; folders below may be other trackers'."""
+    for times in folder.glob("*_time.txt"):
+        times.with_name(times.name.removesuffix("_time.txt") + ".txt").unlink(missing_ok=True)
+        times.unlink()

@@ -1,0 +1,36 @@
+"""Evaluate trained trackers on GOT-10k; without arguments, all of work_dirs/ on the embedded generated set.
+
+    python eval/run_got10k.py
+    python eval/run_got10k.py --got10k /data/got10k --checkpoint work_dirs/demo/fp/checkpoint.pth
+"""
+
+from pathlib import Path
+
+from eval.command import make_parser, read_options, run_benchmark
+from tracker.cli import run
+
+
+def main() -> int:
+    parser = make_parser(__doc__)
+    parser.add_argument("--got10k", type=Path, metavar="ROOT",
+                        help="GOT-10k folder that holds val/ and test/ (default: the embedded generated set)")
+    parser.add_argument("--split", choices=("val", "test"), default="val",
+                        help="test has no published truth: only result files are written (default: val)")
+    args = parser.parse_args()
+    options = read_options(args)
+
+    from datasets import got10k, synthetic
+    from datasets.progress import progress_bars
+    from eval.protocols import GOT10K_BENCHMARK
+
+    if args.got10k:
+        root, dataset = args.got10k, f"got10k-{args.split}"
+    else:
+        with progress_bars() as progress:
+            root = synthetic.ensure(synthetic.default_root(), progress=progress)
+        dataset = f"synthetic-{args.split}"
+    return run_benchmark(GOT10K_BENCHMARK, dataset, got10k.load(root, args.split), options)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,27 @@
+"""Evaluate trained trackers on a LaSOT folder.
+
+    python eval/run_lasot.py --root /data/LaSOT
+"""
+
+from pathlib import Path
+
+from eval.command import make_parser, read_options, run_benchmark
+from tracker.cli import run
+
+
+def main() -> int:
+    parser = make_parser(__doc__)
+    parser.add_argument("--root", type=Path, required=True,
+                        help="folder of CLASS/CLASS-N and testing_set.txt")
+    parser.add_argument("--split", choices=("test", "train", "all"), default="test", help="(default: test)")
+    args = parser.parse_args()
+    options = read_options(args)
+
+    from datasets import lasot
+    from eval.protocols import LASOT_BENCHMARK
+
+    return run_benchmark(LASOT_BENCHMARK, f"lasot-{args.split}", lasot.load(args.root, args.split), options)
+
+
+if __name__ == "__main__":
+    run(main)

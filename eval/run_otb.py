@@ -1,0 +1,26 @@
+"""Evaluate trained trackers on an OTB folder.
+
+    python eval/run_otb.py --root /data/otb
+"""
+
+from pathlib import Path
+
+from eval.command import make_parser, read_options, run_benchmark
+from tracker.cli import run
+
+
+def main() -> int:
+    parser = make_parser(__doc__)
+    parser.add_argument("--root", type=Path, required=True,
+                        help="folder of SEQUENCE/img and groundtruth_rect.txt")
+    args = parser.parse_args()
+    options = read_options(args)
+
+    from datasets import otb
+    from eval.protocols import OTB_BENCHMARK
+
+    return run_benchmark(OTB_BENCHMARK, "otb", otb.load(args.root), options)
+
+
+if __name__ == "__main__":
+    run(main)
