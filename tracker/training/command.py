@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from mmengine.dist import barrier, init_dist, is_main_process
 
+from datasets import synthetic
+from datasets.lmdb_cache import LmdbCache
+from datasets.progress import progress_bars
 from datasets.sources import open_training_caches
 from tracker.config import load_config
 from tracker.errors import TrackerError
@@ -37,18 +40,26 @@ def train_from_options(budget: float | None, method: str, baselines: bool, confi
     if "RANK" in os.environ:
         init_dist("pytorch", backend="nccl" if target.type == "cuda" else "gloo")
     started = time.perf_counter()
-    # The first process builds what is missing; the others then find it.
-    sources = dict(got10k=got10k, lasot=lasot, images=images)
-    if is_main_process():
-        caches = open_training_caches(lmdb or LMDB, **sources)
-    barrier()
-    if not is_main_process():
-        caches = open_training_caches(lmdb or LMDB, **sources)
+    caches = _caches(lmdb or LMDB, got10k, lasot, images)
     folder = work_dir or Path("work_dirs") / Path(config).stem
     folders = train(Job(settings, methods, budget, folder, caches, seed, target, plan, pretrained, resume))
     if is_main_process():
         print(f"done in {time.perf_counter() - started:.0f} s: {', '.join(str(path) for path in folders)}")
     return folders
+
+
+def _caches(folder: Path, got10k: Path | None, lasot: Path | None, images: Path | None) -> list[LmdbCache]:
+    """Caches of the named datasets, of the embedded one where none is named; the first process builds them."""
+    def opened() -> list[LmdbCache]:
+        embedded = None
+        if not (got10k or lasot or images):
+            embedded = synthetic.ensure(synthetic.default_root(), synthetic.SyntheticOptions(), show)
+        return open_training_caches(folder, got10k, lasot, images, embedded, show)
+
+    with progress_bars() as show:
+        caches = opened() if is_main_process() else []
+        barrier()
+        return caches or opened()
 
 
 def _device(name: str | None) -> torch.device:

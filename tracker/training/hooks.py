@@ -65,4 +65,10 @@ class RelaxationHook(Hook):
         if batch_idx % self.interval == 0 or batch_idx + 1 == runner.max_iters:
             self.relaxation.record(batch_idx)
 
+    def before_save_checkpoint(self, runner, checkpoint) -> None:
+        checkpoint["gates"] = self.relaxation.trace()
+
+    def after_load_checkpoint(self, runner, checkpoint) -> None:
+        self.relaxation.resume_trace(checkpoint["gates"])
+
 

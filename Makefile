@@ -1,0 +1,39 @@
+# Two targets do everything on a machine that has Python: `make demo` and `make test`.
+PYTHON ?= python3
+# Named exactly: with a range pip may choose a newer build than was tested. On Linux the wheel of the public index
+# brings CUDA along; set TORCH to install another build.
+TORCH ?= torch==2.13.0
+
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+DEMO := work_dirs/demo
+SEQUENCE := work_dirs/data/synthetic/val/GOT-10k_Val_000001
+
+.PHONY: install demo test lint clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet $(TORCH)
+	$(PY) -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+# Runs that are finished are kept and unfinished ones go on, so a demo that was interrupted loses nothing.
+demo: $(INSTALLED)
+	$(PY) tools/train_tracker.py --budget 0.3 --baselines --work-dir $(DEMO) --resume
+	$(PY) eval/run_got10k.py --work-dir $(DEMO) --out $(DEMO)/eval
+	$(PY) tools/demo.py --source $(SEQUENCE) --init-box "$$(head -n 1 $(SEQUENCE)/groundtruth.txt)" \
+		--checkpoint $(DEMO)/mixbin-0.3/checkpoint.pth --out $(DEMO)/tracked.mp4 --csv $(DEMO)/tracked.csv \
+		--no-display --overwrite
+
+test: $(INSTALLED)
+	$(PY) -m pytest -n 2
+
+lint: $(INSTALLED)
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+clean:
+	rm -rf build *.egg-info work_dirs

@@ -1,0 +1,180 @@
+"""Training phases on a tiny generated set: what they leave, and that a killed run ends as a straight one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from b2nn.errors import BudgetError, PlanError
+from datasets.pairs import PairDataset
+from datasets.sources import open_training_caches
+from datasets.synthetic import SyntheticOptions, ensure
+from tests.tracker.conftest import TINY
+from tracker.checkpoint import load_checkpoint
+from tracker.config import load_config
+from tracker.errors import TrackerError
+from tracker.models import build_network, cost_table
+from tracker.runs import find_runs
+from tracker.training import pipeline
+from tracker.training.loop import ForwardSampler
+from tracker.training.module import PairTrainer, parameter_groups
+from tracker.training.phase import PhaseSettings, newest_checkpoint, run_phase
+from tracker.training.pipeline import Job, check, train
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory) -> list:
+    root = tmp_path_factory.mktemp("data")
+    ensure(root / "synthetic", SyntheticOptions(train_sequences=2, val_sequences=1, train_frames=4, val_frames=4))
+    return open_training_caches(root / "lmdb", synthetic=root / "synthetic")
+
+
+def config(**overrides):
+    options = {
+        "model": TINY, "data.batch_size": 2, "data.workers": 0, "fp.iterations": 6, "search.iterations": 4,
+        "finetune.iterations": 4, "runtime.precision": "float32", "runtime.checkpoint_interval": 2,
+        "runtime.log_interval": 1, "runtime.ema": 0.5,
+    }
+    return load_config("demo", options | overrides)
+
+
+@pytest.fixture(scope="module")
+def trained(caches, tmp_path_factory) -> Path:
+    torch.set_num_threads(1)
+    pipeline.BATCHNORM_BATCHES, before = 2, pipeline.BATCHNORM_BATCHES
+    folder = tmp_path_factory.mktemp("runs")
+    train(Job(config(), ("mixbin", "random", "pruned", "bnn"), 0.5, folder, caches))
+    pipeline.BATCHNORM_BATCHES = before
+    return folder
+
+
+def test_every_run_holds_config_plan_checkpoint_log_and_summary(trained):
+    for name in ("fp", "mixbin-0.5", "random-0.5", "pruned-0.5", "bnn"):
+        for file in ("config.py", "plan.json", "checkpoint.pth", "log.txt", "summary.json"):
+            assert (trained / name / file).is_file(), f"{name}/{file}"
+    assert (trained / "mixbin-0.5" / "search" / "trace.json").is_file()
+    assert [run.name for run in find_runs(trained)] == ["bnn", "fp", "mixbin-0.5", "pruned-0.5", "random-0.5"]
+
+
+def test_summaries_keep_the_budget_and_count_bits(trained):
+    summaries = {run.name: run.summary for run in find_runs(trained)}
+    assert summaries["fp"]["flops_ratio"] == 1 and summaries["fp"]["params_1bit"] == 0
+    for name in ("mixbin-0.5", "random-0.5", "pruned-0.5"):
+        assert summaries[name]["flops_ratio"] <= 0.5
+    assert summaries["mixbin-0.5"]["params_1bit"] > 0
+    assert summaries["pruned-0.5"]["params_1bit"] == 0
+    assert summaries["pruned-0.5"]["params_32bit"] < summaries["fp"]["params_32bit"]
+    assert summaries["bnn"]["flops_ratio"] == pytest.approx(summaries["fp"]["floor"])
+
+
+def test_checkpoints_rebuild_their_network_and_agree_with_their_summary(trained):
+    for run in find_runs(trained):
+        torch.load(run.checkpoint, weights_only=True)
+        network, stored = load_checkpoint(run.checkpoint)
+        outputs = network(network.embed(torch.zeros(1, 3, 127, 127)), torch.zeros(1, 3, 255, 255))
+        assert all(torch.isfinite(output).all() for output in outputs)
+        if stored.plan:
+            fresh = cost_table(build_network(stored.model))
+            assert fresh.ratio(stored.plan.full) == pytest.approx(run.summary["flops_ratio"])
+
+
+def test_a_finished_run_is_reused_and_a_different_configuration_is_refused(trained, caches):
+    before = (trained / "fp" / "checkpoint.pth").stat().st_mtime_ns
+    train(Job(config(), ("fp",), None, trained, caches))
+    assert (trained / "fp" / "checkpoint.pth").stat().st_mtime_ns == before
+    with pytest.raises(TrackerError, match=r"fp.lr .*another --work-dir"):
+        train(Job(config(**{"fp.lr": 0.5}), ("fp",), None, trained, caches))
+
+
+class Killer(Hook):
+    """Ends the process's training after an iteration, as a signal would."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if batch_idx + 1 == self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("killed_after", [3, 5])
+def test_a_killed_phase_ends_as_a_straight_one(caches, tmp_path, monkeypatch, killed_after):
+    settings = config()
+
+    def trained_weights(folder, kill=None):
+        torch.manual_seed(0)
+        trainer = PairTrainer(build_network(TINY))
+        dataset = PairDataset(caches, 12, 0)
+        loader = pipeline.pair_loader(dataset, 6, 2, 0)
+        if kill:
+            monkeypatch.setattr("tracker.training.phase.LatentWeightHook", lambda network: Killer(kill))
+        try:
+            run_phase(trainer, PhaseSettings(6, 1e-2, 1e-4, ema=0.5), loader, folder, "fp", settings.runtime, 0,
+                      torch.device("cpu"))
+        except KeyboardInterrupt:
+            assert kill
+        finally:
+            monkeypatch.undo()
+        return trainer.state_dict()
+
+    straight = trained_weights(tmp_path / "straight")
+    trained_weights(tmp_path / "killed", kill=killed_after)
+    assert newest_checkpoint(tmp_path / "killed").name == f"iter_{killed_after // 2 * 2}.pth"
+    resumed = trained_weights(tmp_path / "killed")
+    assert all(torch.equal(value, resumed[key]) for key, value in straight.items())
+
+
+def test_half_a_checkpoint_is_passed_over(tmp_path):
+    torch.save({"whole": 1}, tmp_path / "iter_2.pth")
+    whole = (tmp_path / "iter_2.pth").read_bytes()
+    (tmp_path / "iter_10.pth").write_bytes(whole[: len(whole) // 2])
+    assert newest_checkpoint(tmp_path).name == "iter_2.pth"
+    assert newest_checkpoint(tmp_path / "empty") is None
+
+
+def test_an_unfinished_run_is_not_touched_without_resume(caches, tmp_path):
+    folder = pipeline.RunFolder(tmp_path / "fp")
+    folder.open(config(), resume=False)
+    with pytest.raises(TrackerError, match="--resume"):
+        train(Job(config(), ("fp",), None, tmp_path, caches))
+
+
+def test_sampler_gives_every_iteration_its_own_indices_wherever_it_starts():
+    sampler = ForwardSampler(iterations=3, batch_size=2)
+    assert list(sampler) == [0, 1, 2, 3, 4, 5]
+    sampler.start = 2
+    assert list(sampler) == [4, 5]
+
+
+def test_no_weight_decay_on_latent_weights_norms_and_gates():
+    network = build_network(TINY)
+    table = cost_table(network)
+    relaxation = pipeline.mixbin.Relaxation(network, table, 0.5)
+    groups = parameter_groups(PairTrainer(network, relaxation=relaxation), 1e-3, 1e-4, 1e-2)
+    decayed = {id(parameter) for parameter in groups[0]["params"]}
+    assert all(id(weight) not in decayed for weight in relaxation.latent_weights())
+    assert [group["weight_decay"] for group in groups] == [1e-4, 0, 0]
+    assert groups[2]["params"] == [relaxation.psi]
+
+
+@pytest.mark.parametrize(("budget", "message"), [(0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (0.001, "floor")])
+def test_infeasible_budgets_are_refused_before_anything_runs(budget, message):
+    with pytest.raises(BudgetError, match=message):
+        check(config(), ("mixbin",), budget, None)
+
+
+def test_methods_that_need_a_budget_ask_for_one():
+    with pytest.raises(TrackerError, match="--budget"):
+        check(config(), ("random",), None, None)
+
+
+def test_a_plan_of_another_network_is_refused_by_layer(trained, tmp_path):
+    plan = json.loads((trained / "random-0.5" / "plan.json").read_text())
+    plan["binary"][0] = "backbone.layer9.conv"
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(PlanError, match=r"backbone\.layer9\.conv"):
+        check(config(), ("mixbin",), 0.5, tmp_path / "plan.json")
