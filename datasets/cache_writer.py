@@ -41,7 +41,7 @@ def write(sequences: Iterable[Sequence], folder: str | Path, options: CacheOptio
         folder: created where needed; holds nothing but this cache.
         options: how frames are stored.
         source: what the sequences are, such as ``got10k-train``; later readers compare it.
-        progress: called with the folder's name and the number of frames done.
+        progress: told of the frames that are done.
         workers: threads that decode and encode; one a core by default.
 
     Raises:
@@ -57,7 +57,7 @@ def write(sequences: Iterable[Sequence], folder: str | Path, options: CacheOptio
         entries = _committed(environment, folder, kept)
         cache_manifest.start_journal(folder, source, options, list(entries.values()))
         missing = [sequence for sequence in kept if sequence.name not in entries]
-        report = _frame_report(progress, folder.name, kept, missing)
+        report = _frame_report(progress, f"caching {folder.name}", kept, missing)
         for batch in _batches(_encoded(missing, options, workers or os.cpu_count() or 1, report)):
             _commit(environment, [record for _, records in batch for record in records])
             cache_manifest.append_journal(folder, [entry for entry, _ in batch])

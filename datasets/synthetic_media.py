@@ -12,7 +12,16 @@ from datasets import images
 from datasets.annotations import list_frames
 from datasets.errors import DataError
 from datasets.opencv import cv2
-from datasets.synthetic_sprites import SPRITE_SIDE, Style, background, premultiply, sprite, trim
+from datasets.synthetic_sprites import (
+    SPRITE_SIDE,
+    Family,
+    background,
+    premultiply,
+    random_style,
+    similar_style,
+    sprite,
+    trim,
+)
 
 # A mask with fewer pixels is a speck, not an object.
 _MIN_AREA = 200
@@ -23,13 +32,12 @@ class Media:
     """Makers of what a scene shows.
 
     Attributes:
-        objects: draws an object in a style (cut-outs have their own): (H, W, 4) uint8, alpha-multiplied BGRA.
-        backgrounds: draws surroundings (height, width, 3) uint8 BGR; some clutter in them is in the style
-        given.
+        family: draws a kind of object; calling the kind gives objects that are hard to tell apart.
+        surroundings: draws a background (height, width, 3) uint8 BGR; a drawn one has clutter of a family.
     """
 
-    objects: Callable[[np.random.Generator, Style], np.ndarray]
-    backgrounds: Callable[[np.random.Generator, int, int, Style], np.ndarray]
+    family: Callable[[np.random.Generator], Family]
+    surroundings: Callable[[np.random.Generator, int, int, Family], np.ndarray]
 
 
 def find_media(objects: str | None, masks: str | None, backgrounds: str | None) -> Media:
@@ -45,29 +53,35 @@ def find_media(objects: str | None, masks: str | None, backgrounds: str | None) 
     """
     if (objects is None) != (masks is None):
         raise DataError("real objects need both folders: --objects for images and --masks for their masks")
-    makers = [sprite, background]
-    if objects is not None and masks is not None:
-        pairs = _masked_images(Path(objects), Path(masks))
-        makers[0] = lambda rng, style: _cut_out(rng, pairs)
-    if backgrounds is not None:
-        photos = _photos(Path(backgrounds))
-        makers[1] = lambda rng, height, width, style: _photo(rng, photos, height, width)
-    return Media(*makers)
+    videos = _masked_images(Path(objects), Path(masks)) if objects and masks else []
+    photos = _photos(Path(backgrounds)) if backgrounds else []
+
+    def family(rng: np.random.Generator) -> Family:
+        if not videos:
+            style = random_style(rng)
+            return lambda rng: sprite(rng, similar_style(rng, style))
+        video = videos[int(rng.integers(len(videos)))]
+        return lambda rng: _cut_out(rng, video)
+
+    def surroundings(rng: np.random.Generator, height: int, width: int, clutter: Family) -> np.ndarray:
+        return _photo(rng, photos, height, width) if photos else background(rng, height, width, clutter)
+
+    return Media(family, surroundings)
 
 
-def _masked_images(objects: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """Every mask with its image."""
-    found = []
+def _masked_images(objects: Path, masks: Path) -> list[list[tuple[Path, Path]]]:
+    """Every image with its mask, a list a video."""
+    found: dict[str, list[tuple[Path, Path]]] = {}
     for mask in sorted(masks.glob("*/*.png")):
         folder = objects / mask.parent.name
         candidates = [folder / f"{mask.stem}{suffix}" for suffix in (".jpg", ".jpeg", ".png")]
         image = next((path for path in candidates if path.is_file()), None)
         if image is None:
             raise DataError(f"{mask}: no image of this mask; looked for {candidates[0]}")
-        found.append((image, mask))
+        found.setdefault(mask.parent.name, []).append((image, mask))
     if not found:
         raise DataError(f"{masks}: no masks SEQ/NAME.png in this folder")
-    return found
+    return list(found.values())
 
 
 def _photos(folder: Path) -> list[Path]:
@@ -88,7 +102,7 @@ def _frames_or_none(folder: Path) -> tuple[Path, ...]:
 
 
 def _cut_out(rng: np.random.Generator, pairs: list[tuple[Path, Path]]) -> np.ndarray:
-    """A random masked object, its longer side at most that of a drawn one."""
+    """The object of a video as a random frame shows it, its longer side at most that of a drawn one."""
     for number in rng.permutation(len(pairs)):
         image, mask = images.read(pairs[number][0]), images.read(pairs[number][1])[:, :, 0]
         if image.shape[:2] != mask.shape:
@@ -96,11 +110,12 @@ def _cut_out(rng: np.random.Generator, pairs: list[tuple[Path, Path]]) -> np.nda
                             f"{image.shape[1::-1]}")
         if np.count_nonzero(mask > 127) < _MIN_AREA:
             continue
-        soft = cv2.GaussianBlur(mask, (0, 0), 0.8)
-        thing = trim(premultiply(image, soft))
+        # Slightly other colours in every copy; the soft edge hides the cut.
+        image = np.clip(image * rng.uniform(0.88, 1.12, 3), 0, 255).astype(np.uint8)
+        thing = trim(premultiply(image, cv2.GaussianBlur(mask, (0, 0), 0.8)))
         shrink = min(1.0, SPRITE_SIDE / max(thing.shape[:2]))
         return cv2.resize(thing, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    raise DataError(f"{pairs[0][1].parent.parent}: no mask covers {_MIN_AREA} pixels")
+    raise DataError(f"{pairs[0][1].parent}: no mask covers {_MIN_AREA} pixels; leave this folder out")
 
 
 def _photo(rng: np.random.Generator, photos: list[Path], height: int, width: int) -> np.ndarray:

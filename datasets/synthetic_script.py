@@ -7,13 +7,13 @@ view.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from datasets.synthetic_media import Media
 from datasets.synthetic_scene import Camera, Layer, Motion, Scene, smooth_path
-from datasets.synthetic_sprites import Style, premultiply, random_style, similar_style, texture
+from datasets.synthetic_sprites import premultiply, random_style, texture
 
 # Nothing hides the target before this frame.
 _QUIET = 8
@@ -41,22 +41,22 @@ class Difficulty:
 def draw_scene(rng: np.random.Generator, frames: int, size: tuple[int, int], difficulty: Difficulty,
                media: Media) -> Scene:
     """Draw the scene of one sequence of `frames` frames of `size` (width, height)."""
-    style = random_style(rng)
+    family = media.family(rng)
     shake = rng.normal(0, rng.uniform(0, 2.0) * difficulty.speed, (frames, 2))
-    sprite = media.objects(rng, style)
+    sprite = family(rng)
     target = _target_motion(rng, frames, size, difficulty, sprite)
     behind, before = [], []
     for _ in range(int(rng.integers(0, difficulty.distractors + 1))):
         motion = _crossing_motion(rng, size, difficulty, target)
-        layer = Layer(media.objects(rng, similar_style(rng, style)), _shaken(motion, shake))
+        layer = Layer(family(rng), _shaken(motion, shake))
         hides_start = _near(motion, target)[:_QUIET].any()
         (behind if hides_start or rng.random() < 0.5 else before).append(layer)
     for chance, cover in ((difficulty.occlusion, (1.3, 1.7)), (difficulty.partial, (0.3, 0.6))):
         if rng.random() < chance:
-            before.append(Layer(_slab(rng, style), _shaken(_passing_motion(rng, target, cover), shake)))
+            before.append(Layer(_slab(rng), _shaken(_passing_motion(rng, target, cover), shake)))
     canvas = (int(2.2 * size[0]), int(2.2 * size[1]))
     return Scene(
-        background=media.backgrounds(rng, canvas[1], canvas[0], style),
+        background=media.surroundings(rng, canvas[1], canvas[0], family),
         behind=tuple(behind),
         target=Layer(sprite, _shaken(target, shake)),
         before=tuple(before),
@@ -68,6 +68,11 @@ def draw_scene(rng: np.random.Generator, frames: int, size: tuple[int, int], dif
 def _target_motion(rng: np.random.Generator, frames: int, size: tuple[int, int], difficulty: Difficulty,
                    sprite: np.ndarray) -> Motion:
     motion = _wander(rng, frames, size, difficulty, sprite.shape[1] / sprite.shape[0], min(size) / 240)
+    # In full view at first, free to be cut by the border later.
+    freedom = np.minimum(np.arange(frames) / (2 * _QUIET), 1)
+    margin = np.hypot(motion.width, motion.height) * (0.6 - 0.4 * freedom)
+    margin = np.minimum(margin, 0.5 * min(size))[:, None]
+    motion = replace(motion, centre=np.clip(motion.centre, margin, np.array(size) - margin))
     if rng.random() >= difficulty.absence or frames < 3 * _QUIET:
         return motion
     # Away for some frames, beyond the border that is nearest when it goes.
@@ -78,7 +83,7 @@ def _target_motion(rng: np.random.Generator, frames: int, size: tuple[int, int],
     gaps = np.array([at[0], at[1], size[0] - at[0], size[1] - at[1]])
     exits = [(-reach, at[1]), (at[0], -reach), (size[0] + reach, at[1]), (at[0], size[1] + reach)]
     outside = np.array(exits[int(gaps.argmin())])
-    return Motion(motion.centre * (1 - away) + outside * away, motion.width, motion.height, motion.angle)
+    return replace(motion, centre=motion.centre * (1 - away) + outside * away)
 
 
 def _wander(rng: np.random.Generator, frames: int, size: tuple[int, int], difficulty: Difficulty,
@@ -130,10 +135,9 @@ def _departure(rng: np.random.Generator, frames: int, moment: float, pace: float
     return (np.arange(frames) - moment)[:, None] * pace * np.array([np.cos(angle), np.sin(angle)])
 
 
-def _slab(rng: np.random.Generator, style: Style) -> np.ndarray:
-    """Something to hide behind: a rectangle of any texture, sometimes the target's own."""
-    chosen = similar_style(rng, style) if rng.random() < 0.25 else random_style(rng, muted=True)
-    colours = texture(rng, chosen, 96, 96)
+def _slab(rng: np.random.Generator) -> np.ndarray:
+    """Something to hide behind: a rectangle of any texture."""
+    colours = texture(rng, random_style(rng, muted=bool(rng.random() < 0.75)), 96, 96)
     alpha = np.full((96, 96), 255, np.uint8)
     alpha[:, [0, -1]] = 128
     return premultiply(colours, alpha)
@@ -174,4 +178,4 @@ def _near(one: Motion, other: Motion) -> np.ndarray:
 
 
 def _shaken(motion: Motion, shake: np.ndarray) -> Motion:
-    return Motion(motion.centre + shake, motion.width, motion.height, motion.angle)
+    return replace(motion, centre=motion.centre + shake)

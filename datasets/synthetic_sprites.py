@@ -6,11 +6,15 @@ images with colours multiplied by alpha: such images can be resampled and blurre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from datasets.opencv import cv2
+
+# Draws objects (H, W, 4) uint8, alpha-multiplied BGRA, that look alike.
+Family = Callable[[np.random.Generator], np.ndarray]
 
 SPRITE_SIDE = 128
 _PATTERNS = ("noise", "stripes", "checker", "gradient", "dots", "patches")
@@ -205,17 +209,16 @@ def _box(x: float, y: float, half_width: float, half_height: float) -> np.ndarra
                      [x + half_width, y + half_height], [x - half_width, y + half_height]])
 
 
-def background(rng: np.random.Generator, height: int, width: int, lookalike: Style) -> np.ndarray:
-    """Paint surroundings (height, width, 3) uint8: textured areas and clutter, some in `lookalike`."""
+def background(rng: np.random.Generator, height: int, width: int, family: Family) -> np.ndarray:
+    """Paint surroundings (height, width, 3) uint8: textured areas and clutter, some of `family`."""
     canvas = texture(rng, random_style(rng, muted=True), height, width)
     for _ in range(int(rng.integers(1, 4))):
         area = (fractal_noise(rng, height, width, cells=3) > rng.uniform(0.45, 0.6)).astype(np.float32)
         weight = cv2.GaussianBlur(area, (0, 0), rng.uniform(1, 6))[:, :, None]
         paint = texture(rng, random_style(rng, muted=True), height, width)
         canvas = (canvas * (1 - weight) + paint * weight).astype(np.uint8)
-    styles = [similar_style(rng, lookalike), random_style(rng)]
-    styles += [random_style(rng, muted=True) for _ in range(5)]
-    things = [sprite(rng, style) for style in styles]
+    things = [family(rng), sprite(rng, random_style(rng))]
+    things += [sprite(rng, random_style(rng, muted=True)) for _ in range(5)]
     for _ in range(int(rng.integers(10, 28))):
         _scatter(rng, canvas, things[int(rng.integers(len(things)))])
     return cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.5, 1.2))
