@@ -72,7 +72,7 @@ def run_benchmark(benchmark: Benchmark, dataset: str, sequences: list[Sequence],
 
     Args:
         benchmark: the rules.
-        dataset: name of the sequences, for the default output folder and the titles.
+        dataset: name of the sequences, for the default output folder and the heads of table and plots.
         sequences: all of the dataset; those without published truth are tracked but not scored.
         options: the user's.
 
@@ -103,16 +103,12 @@ def run_benchmark(benchmark: Benchmark, dataset: str, sequences: list[Sequence],
         entries = [
             make_entry(spec, out / spec.name, chosen, benchmark, options.device, threads) for spec in trackers
         ]
-        count = f"{len(chosen)} sequences"
-        if len(chosen) < len(sequences):
-            count = f"only {len(chosen)} of {len(sequences)} sequences"
-        notes = [f"{benchmark.rules}; {count}.",
+        notes = [f"{entries[0].protocol} of {len(sequences)}.",
                  "In brackets: the full-precision tracker of the same folder of runs.",
                  f"fps: frames over the summed time of update(), without decoding; {workers} at a time."]
         notes += _failures(failed)
-        title = f"{benchmark.title}: {dataset}"
-        write_report(entries, out, title, notes)
-        _print_report(entries, title, notes)
+        write_report(entries, out, dataset, notes)
+        _print_report(entries, dataset, notes)
         print(f"{out}/: table.md, results.json, success.png, precision.png")
     else:
         print("\n".join(_failures(failed)))
@@ -201,12 +197,13 @@ def _print_report(entries: list[Entry], title: str, notes: list[str]) -> None:
     head, body = table(entries)
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for index, name in enumerate(head):
-        shown.add_column(name, justify="left" if index < 2 else "right")
+        shown.add_column(name.replace(" ", "\n"), justify="left" if index < 2 else "right")
     for cells in body:
         # The value to compare with goes below, so that the table fits a terminal.
-        shown.add_row(*(cell.replace(" (", "\n(").replace(" / ", " /\n") for cell in cells))
+        shown.add_row(*(cell.replace(" (", "\n(") for cell in cells))
     console = Console()
-    console.width = max(console.width, 110)
+    # Rather let a narrow terminal wrap than cut figures off.
+    console.width = max(console.width, Console(width=1000).measure(shown).maximum)
     console.print(shown)
     for note in notes:
         console.print(note, markup=False, highlight=False)

@@ -54,7 +54,8 @@ def _plot(
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=True, framealpha=0.9, edgecolor="0.9", fontsize=9)
+    axes.legend(frameon=True, framealpha=0.9, edgecolor="0.9", fontsize=9,
+                loc="upper right" if mark is None else "upper left")
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.tmp")

@@ -50,26 +50,26 @@ class Protocol:
 # got10k toolkit, experiments/got10k.py. AO is the mean overlap, SR the share of frames above .5 and .75. The
 # toolkit leaves out frames with cover.label 0, which are those of absence.label.
 GOT10K = Protocol(
-    name="GOT-10k", overlap_steps=101, first_frame="left out", absent="left out", valid_truth="area",
+    name="GOT-10k rule", overlap_steps=101, first_frame="left out", absent="left out", valid_truth="area",
     invalid_result="missed", clip=True, average="frames", origin=0,
 )
 
 # OTB toolkit 1.1 (calcSeqErrRobust.m, genPerfMat.m, plotDrawSave.m). Because of `>`, a perfect tracker's
 # success is 20/21 = .952.
 OTB = Protocol(
-    name="OTB", overlap_steps=21, first_frame="given", absent="unread", valid_truth="positive",
+    name="OTB rule", overlap_steps=21, first_frame="given", absent="unread", valid_truth="positive",
     invalid_result="repeated", clip=False, average="sequences", origin=1,
 )
 
 # LaSOT toolkit (eval_tracker.m, calc_seq_err_robust.m). It drops absent frames from the hits but divides by
 # the number of all frames, so that they are misses; its normalised precision is read off at 0.20 (rank_idx 21
 # of 0:0.01:0.5).
-LASOT = replace(OTB, name="LaSOT", absent="missed", norm_precision_at=0.20)
+LASOT = replace(OTB, name="LaSOT rule", absent="missed", norm_precision_at=0.20)
 
 # Success and precision of GOT-10k sequences: the thresholds and averages of OTB on the frames that show the
 # target.
 OTB_VISIBLE = replace(
-    OTB, name="OTB (absent frames left out)", absent="left out", valid_truth="area", origin=0
+    OTB, name="OTB rule without absent frames", absent="left out", valid_truth="area", origin=0
 )
 
 DISTANCES = range(0, 51)
@@ -81,21 +81,19 @@ class Benchmark:
     """Which rules a benchmark's table is made by.
 
     Attributes:
-        title: its name in print.
         overlap: rule of AO and SR.
         curves: rule of success, precision and normalised precision; result files are written in its base.
     """
 
-    title: str
     overlap: Protocol
     curves: Protocol
 
     @property
     def rules(self) -> str:
         """One line that names the rules, for captions and result rows."""
-        return f"AO, SR: {self.overlap.name} rule; success, precision: {self.curves.name} rule"
+        return f"AO, SR: {self.overlap.name}; success, precision: {self.curves.name}"
 
 
-GOT10K_BENCHMARK = Benchmark("GOT-10k", GOT10K, OTB_VISIBLE)
-OTB_BENCHMARK = Benchmark("OTB", GOT10K, OTB)
-LASOT_BENCHMARK = Benchmark("LaSOT", GOT10K, LASOT)
+GOT10K_BENCHMARK = Benchmark(GOT10K, OTB_VISIBLE)
+OTB_BENCHMARK = Benchmark(GOT10K, OTB)
+LASOT_BENCHMARK = Benchmark(GOT10K, LASOT)

@@ -29,7 +29,7 @@ class Entry:
             fewer sequences would not compare.
         fps: `update` calls over their summed time, without decoding; None without any.
         device, threads: what `fps` was measured on.
-        rules: names of the rules.
+        protocol: names of the rules, and how many sequences were scored.
     """
 
     spec: TrackerSpec
@@ -38,7 +38,7 @@ class Entry:
     fps: float | None
     device: str
     threads: int
-    rules: str
+    protocol: str
 
     def row(self) -> dict[str, Any]:
         """The entry as a row of `results.json`."""
@@ -57,7 +57,7 @@ class Entry:
             "device": self.device,
             "threads": self.threads,
             "checkpoint": str(self.spec.checkpoint),
-            "protocol": self.rules,
+            "protocol": self.protocol,
         }
         return {key: None if isinstance(value, float) and math.isnan(value) else value
                 for key, value in values.items()}
@@ -92,7 +92,7 @@ def make_entry(
         _fps(folder, done),
         device,
         threads,
-        benchmark.rules,
+        f"{benchmark.rules}; {len(sequences)} sequences",
     )
 
 
@@ -115,19 +115,19 @@ def write_report(entries: list[Entry], out: Path, title: str, notes: Sequences[s
     if scored:
         rule = scored[0][1].protocol
         plot_success([Curve(name, scores.success_curve, scores.success) for name, scores in scored],
-                     out / "success.png", f"{title}: success\n({rule} rule, area under curve)")
+                     out / "success.png", f"{title}: success\n({rule}, area under the curve)")
         plot_precision([Curve(name, scores.precision_curve, scores.precision) for name, scores in scored],
-                       out / "precision.png", f"{title}: precision\n({rule} rule, at 20 px)", read_at=20)
+                       out / "precision.png", f"{title}: precision\n({rule}, at 20 px)", read_at=20)
 
 
 def table(entries: list[Entry]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the comparison, each score with the full-precision tracker's beside it in brackets."""
     rows = [entry.row() for entry in entries]
     scores = [("AO", "ao"), ("SR0.5", "sr50"), ("SR0.75", "sr75"), ("success AUC", "success"),
-              ("precision@20", "precision")]
+              ("precision @20", "precision")]
     if any(row["norm_precision"] is not None for row in rows):
-        scores.append(("norm. precision@0.2", "norm_precision"))
-    head = ["tracker", "method", "budget", "FLOPs ratio", "1-bit / 32-bit params",
+        scores.append(("norm. prec. @0.2", "norm_precision"))
+    head = ["tracker", "method", "budget", "FLOPs ratio", "1-bit params", "32-bit params",
             *(name for name, _ in scores), "fps", "device, threads"]
     body = []
     for row in rows:
@@ -137,7 +137,8 @@ def table(entries: list[Entry]) -> tuple[list[str], list[list[str]]]:
             row["method"] or "-",
             _number(row["budget"], ".2f"),
             _number(row["flops_ratio"], ".3f"),
-            f"{_number(row['params_1bit'], ',d')} / {_number(row['params_32bit'], ',d')}",
+            _number(row["params_1bit"], ",d"),
+            _number(row["params_32bit"], ",d"),
             *(_beside(row, rival, key, ".3f") for _, key in scores),
             _beside(row, rival, "fps", ".1f"),
             f"{row['device']}, {row['threads']}",
