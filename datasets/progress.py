@@ -25,12 +25,18 @@ def progress_bars() -> Iterator[Progress]:
     from rich.progress import Progress as Display
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Display(*columns, console=Console(stderr=True)) as display:
-        tasks: dict[str, TaskID] = {}
+    display = Display(*columns, console=Console(stderr=True))
+    tasks: dict[str, TaskID] = {}
 
-        def report(label: str, done: int, total: int) -> None:
-            if label not in tasks:
-                tasks[label] = display.add_task(label, total=total)
-            display.update(tasks[label], completed=done, total=total)
+    def report(label: str, done: int, total: int) -> None:
+        if not tasks:  # not before there is something to show: an early error is to stand alone
+            display.start()
+        if label not in tasks:
+            tasks[label] = display.add_task(label, total=total)
+        display.update(tasks[label], completed=done, total=total)
 
+    try:
         yield report
+    finally:
+        if tasks:
+            display.stop()

@@ -39,8 +39,9 @@ def open_training_caches(root: str | Path, got10k: str | Path | None = None, las
     Raises:
         DataError: a dataset cannot be read, or a folder under `root` holds a cache of other data or options.
     """
-    given = {"got10k": got10k, "lasot": lasot, "images": images, "synthetic": synthetic}
-    return make_caches(root, {kind: path for kind, path in given.items() if path is not None}, progress=progress)
+    paths = {"got10k": got10k, "lasot": lasot, "images": images, "synthetic": synthetic}
+    given = {kind: path for kind, path in paths.items() if path is not None}
+    return make_caches(root, given, progress=progress)
 
 
 def make_caches(root: str | Path, datasets: Mapping[str, str | Path], split: str = "train",

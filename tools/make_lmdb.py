@@ -1,4 +1,8 @@
-"""Cache datasets for training: one LMDB folder a dataset under --out. Run it again after a kill and it goes on."""
+"""Cache datasets for training, one LMDB folder a dataset. After a kill the same command goes on.
+
+    python tools/make_lmdb.py --got10k ROOT --lasot ROOT --images ANNOTATIONS.json --out DIR
+    python tools/make_lmdb.py --out DIR --verify
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from tracker.cli import run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--got10k", type=Path, metavar="ROOT", help="GOT-10k folder, with train/ and val/")
     parser.add_argument("--lasot", type=Path, metavar="ROOT", help="LaSOT folder, with training_set.txt")
     parser.add_argument("--images", type=Path, metavar="JSON", help="still images with boxes, COCO style")
