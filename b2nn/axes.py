@@ -8,8 +8,8 @@ their dimensions; a call ties axes that must be shortened together (the dependen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from math import prod
+from dataclasses import dataclass, fields, is_dataclass
+from math import lcm, prod
 from typing import Any
 
 import torch
@@ -18,8 +18,29 @@ from torch import Tensor
 Dims = tuple[int | None, ...]  # the axis of each dimension of a tensor; None where there is nothing to remove
 
 
+@dataclass
+class _Set:
+    """Axes that are shortened together.
+
+    Attributes:
+        size: number of channels they all have.
+        repeats: of each axis; its entries are (repeats, size, entries a channel).
+        fixed: whether nothing may shorten them.
+    """
+
+    size: int
+    repeats: dict[int, int]
+    fixed: bool = False
+
+    def split(self, parts: int) -> None:
+        """Make channels of what lies `parts` times in the channels so far."""
+        self.fixed |= self.size % parts != 0
+        self.size = max(1, self.size // parts)
+        self.repeats = {axis: repeats * parts for axis, repeats in self.repeats.items()}
+
+
 class Axes:
-    """Disjoint sets of axes (union-find), and the axes of the tensors of one run.
+    """Disjoint sets of axes, and the axes of the tensors of one run.
 
     Attributes:
         roles: ``weight`` for the axis of a conv's or linear layer's outputs, ``scale`` for a BatchNorm's γ.
@@ -27,17 +48,13 @@ class Axes:
 
     def __init__(self) -> None:
         self.roles: dict[int, str] = {}
-        self._parent: list[int] = []
-        self._fixed: list[bool] = []
-        self._size: list[int] = []
+        self._sets: list[_Set] = []  # of each axis
         # The tensors are kept alive so that an id names one tensor only.
         self._dims: dict[int, tuple[Tensor, Dims]] = {}
 
     def new(self, extent: int) -> int:
-        self._parent.append(len(self._parent))
-        self._fixed.append(False)
-        self._size.append(extent)
-        return self._parent[-1]
+        self._sets.append(_Set(extent, {len(self._sets): 1}))
+        return len(self._sets) - 1
 
     def dims(self, tensor: Tensor) -> Dims:
         return self._dims[id(tensor)][1] if id(tensor) in self._dims else (None,) * tensor.ndim
@@ -45,37 +62,48 @@ class Axes:
     def set_dims(self, tensor: Tensor, dims: Dims) -> None:
         self._dims[id(tensor)] = tensor, dims
 
-    def root(self, axis: int) -> int:
-        """The axis that stands for the set."""
-        while self._parent[axis] != axis:
-            self._parent[axis] = axis = self._parent[self._parent[axis]]
-        return axis
-
-    def size(self, axis: int) -> int:
-        """Channels of the set: the smallest extent in it, which divides the others."""
-        return self._size[self.root(axis)]
-
-    def is_fixed(self, axis: int) -> bool:
-        return self._fixed[self.root(axis)]
+    def sets(self) -> list[_Set]:
+        """All sets that nothing fixes, in the order of their first axes."""
+        return [group for group in {id(group): group for group in self._sets}.values() if not group.fixed]
 
     def fix(self, axes: Iterable[int | None]) -> None:
         for axis in axes:
             if axis is not None:
-                self._fixed[self.root(axis)] = True
+                self._sets[axis].fixed = True
 
     def tie(self, *axes: int | None) -> int | None:
-        """Make all one set and return the first; a None among them is fixed, and with it the others."""
+        """Make all one set and return the first; a None among them is fixed, and with it the others.
+
+        Of two extents the longer has several entries for each of the shorter, side by side.
+        """
         known = [axis for axis in axes if axis is not None]
         for axis in known[1:]:
-            first, other = self.root(known[0]), self.root(axis)
-            if first != other:
-                small, large = sorted((self._size[first], self._size[other]))
-                self._parent[other] = first
-                self._fixed[first] |= self._fixed[other] or large % small != 0
-                self._size[first] = small
+            self._join(known[0], axis, 1)
         if len(known) < len(axes):
             self.fix(known)
         return known[0] if known else None
+
+    def repeat(self, long: int | None, short: int | None, times: int) -> None:
+        """Make one set of `short` and of `long`, which holds it `times` times, one after the other."""
+        if long is None or short is None:
+            self.fix([long, short])
+        else:
+            self._join(long, short, times)
+
+    def _join(self, long: int, short: int, times: int) -> None:
+        into, other = self._sets[long], self._sets[short]
+        if into is other:
+            into.fixed |= into.repeats[long] != times * into.repeats[short]
+            return
+        repeats = lcm(into.repeats[long], times * other.repeats[short])
+        into.split(repeats // into.repeats[long])
+        other.split(repeats // (times * other.repeats[short]))
+        small, large = sorted((into.size, other.size))
+        into.fixed |= other.fixed or large % small != 0
+        into.size = small
+        into.repeats |= other.repeats
+        for axis in other.repeats:
+            self._sets[axis] = into
 
 
 def follow(axes: Axes, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None, out: Any) -> None:
@@ -189,7 +217,8 @@ def _concatenate(axes: Axes, args: Sequence[Any], out: Tensor) -> Dims:
 
 
 def _convolution(axes: Axes, args: Sequence[Any], out: Tensor) -> Dims:
-    """One group ties the input to the weight's inputs; several tie input, output and the groups."""
+    """One group ties the input to the weight's inputs. A depthwise conv ties input and output; the groups of
+    any other grouped conv lose the same channels."""
     (source, weight, bias), transposed, groups = args[:3], args[6], args[8]
     (batch, entering, *cells), (first, second, *kernel) = axes.dims(source), axes.dims(weight)
     axes.fix([batch, *cells, *kernel])
@@ -199,9 +228,11 @@ def _convolution(axes: Axes, args: Sequence[Any], out: Tensor) -> Dims:
         axes.tie(entering, reads)
     elif transposed:
         axes.fix([entering, first, second])
+    elif weight.shape[1] == 1:
+        makes = axes.tie(first, entering)
     else:
-        axes.fix([second])
-        axes.tie(axes.new(groups), entering, first)
+        axes.repeat(entering, second, groups)
+        axes.repeat(first, axes.new(weight.shape[0] // groups), groups)
         makes = first
     return (None, _made(axes, makes, bias), *(None for _ in cells))
 

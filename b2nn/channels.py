@@ -29,6 +29,7 @@ class Slot:
         tensor: qualified name, as in `named_parameters` or `named_buffers`.
         dim: the dimension that holds the channels.
         extent: its length.
+        repeats: how often all channels follow one another in it, see `ChannelGroup`.
         role: ``weight`` where a conv or linear layer makes the channels, ``scale`` for a BatchNorm's γ, or
             ``other``.
     """
@@ -36,15 +37,17 @@ class Slot:
     tensor: str
     dim: int
     extent: int
-    role: str = "other"
+    repeats: int
+    role: str
 
 
 @dataclass(frozen=True)
 class ChannelGroup:
     """Channels that are removed in all `slots` at once.
 
-    Channel c of `size` is the entries c·b to (c + 1)·b - 1 of a slot, b = extent / size. b is more than 1
-    around a grouped conv, whose groups are the channels then, and in a linear layer on a flattened map.
+    The extent of a slot is repeats·size·b; channel c is the entries [:, c, :] of (repeats, size, b). Mostly
+    repeats and b are 1. b is more in a linear layer on a flattened map and behind a depthwise conv with
+    several outputs a channel; repeats are the groups of a grouped conv, which all lose the same channels.
 
     Attributes:
         name: the conv or linear module that makes the channels, the first of them in the model.
@@ -61,8 +64,8 @@ def channel_groups(model: nn.Module, *inputs: Any, forward: Callable[..., Any] |
                    keep: Sequence[str] = ()) -> tuple[ChannelGroup, ...]:
     """The groups of channels that can be removed from `model`, in the order of its parameters.
 
-    Flattened maps and grouped convs are followed. GroupNorm, LayerNorm, softmax, attention and concatenation
-    of channels fix what enters them, and so does a view that splits channels.
+    GroupNorm, LayerNorm, softmax, attention and concatenation of channels fix what enters them, and so does a
+    view that splits channels.
 
     Args:
         model: any module; left as it was found. A layer that does not run keeps its shape, so everything that
@@ -82,14 +85,14 @@ def channel_groups(model: nn.Module, *inputs: Any, forward: Callable[..., Any] |
             raise B2nnError(f"keep pattern {pattern!r} matches no module; the model has "
                             f"{', '.join(list(named)[1:6])}, ...")
         kept += matched
-    axes, slots = _label(model)
+    axes, places = _label(model)
     with _evaluating(model), torch.no_grad(), _Watch(axes, kept):
         output = (forward or model)(*inputs)
     if not list(tensors_in(output)):
         raise B2nnError(f"the run returns {type(output).__name__} without a tensor; return the tensors whose "
                         "channels must stay")
     _fix(axes, output)
-    return _collect(axes, slots)
+    return _collect(axes, places)
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -97,16 +100,16 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def _label(model: nn.Module) -> tuple[Axes, dict[int, Slot]]:
-    """An axis for each dimension longer than 1 of each parameter and buffer, and where it is stored."""
+def _label(model: nn.Module) -> tuple[Axes, dict[int, tuple[str, int, int]]]:
+    """An axis for each dimension longer than 1 of each parameter and buffer: its tensor, place and extent."""
     axes = Axes()
-    slots: dict[int, Slot] = {}
+    places: dict[int, tuple[str, int, int]] = {}
     for name, tensor in named_tensors(model).items():
         dims = tuple(axes.new(extent) if extent > 1 else None for extent in tensor.shape)
         axes.set_dims(tensor, dims)
-        slots.update({axis: Slot(name, dim, tensor.shape[dim])
-                      for dim, axis in enumerate(dims) if axis is not None})
-    return axes, slots
+        places.update({axis: (name, dim, tensor.shape[dim])
+                       for dim, axis in enumerate(dims) if axis is not None})
+    return axes, places
 
 
 def _fix(axes: Axes, value: Any) -> None:
@@ -114,18 +117,15 @@ def _fix(axes: Axes, value: Any) -> None:
         axes.fix(axes.dims(tensor))
 
 
-def _collect(axes: Axes, slots: dict[int, Slot]) -> tuple[ChannelGroup, ...]:
+def _collect(axes: Axes, places: dict[int, tuple[str, int, int]]) -> tuple[ChannelGroup, ...]:
     """The sets of axes that are not fixed and whose channels a conv or linear layer makes."""
-    sets: dict[int, list[Slot]] = {}
-    for axis, slot in slots.items():
-        if not axes.is_fixed(axis):
-            role = axes.roles.get(axis, "other")
-            sets.setdefault(axes.root(axis), []).append(Slot(slot.tensor, slot.dim, slot.extent, role))
     groups = []
-    for root, members in sets.items():
-        makers = [slot.tensor.rpartition(".")[0] for slot in members if slot.role == "weight"]
+    for tied in axes.sets():
+        slots = tuple(Slot(*places[axis], tied.repeats[axis], axes.roles.get(axis, "other"))
+                      for axis in sorted(tied.repeats) if axis in places)
+        makers = [slot.tensor.rpartition(".")[0] for slot in slots if slot.role == "weight"]
         if makers:
-            groups.append(ChannelGroup(makers[0], axes.size(root), tuple(members)))
+            groups.append(ChannelGroup(makers[0], tied.size, slots))
     return tuple(groups)
 
 

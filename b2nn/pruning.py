@@ -79,7 +79,7 @@ def importance(model: nn.Module, group: ChannelGroup) -> Tensor:
     total = torch.zeros(group.size, dtype=torch.float64)
     for slot in scales or [slot for slot in group.slots if slot.role == "weight"]:
         magnitude = tensors[slot.tensor].detach().cpu().double().abs().movedim(slot.dim, 0)
-        total += magnitude.reshape(group.size, -1).sum(1)
+        total += magnitude.reshape(slot.repeats, group.size, -1).sum((0, 2))
     return total / total.mean().clamp_min(torch.finfo(torch.float64).tiny)
 
 

@@ -75,12 +75,12 @@ class PruningPlan:
 
 def _group(data: Mapping[str, Any]) -> PrunedGroup:
     name, size = str(data["name"]), int(data["size"])
-    slots = tuple(Slot(str(slot["tensor"]), int(slot["dim"]), int(slot["extent"]), str(slot["role"]))
-                  for slot in data["slots"])
+    slots = tuple(Slot(str(slot["tensor"]), int(slot["dim"]), int(slot["extent"]), int(slot["repeats"]),
+                       str(slot["role"])) for slot in data["slots"])
     kept = tuple(int(channel) for channel in data["kept"])
     if not kept or kept != tuple(sorted(set(kept) & set(range(size)))):
         raise ValueError(f"the kept channels of {name!r} are not ascending numbers from 0 to {size - 1}")
-    if any(slot.extent % size for slot in slots):
+    if any(slot.extent % (slot.repeats * size) for slot in slots):
         raise ValueError(f"the extents in {name!r} are no multiples of its {size} channels")
     return PrunedGroup(name, size, slots, kept)
 
@@ -127,9 +127,8 @@ def shrink(model: nn.Module, groups: tuple[PrunedGroup, ...]) -> None:
     for group in groups:
         for slot in group.slots:
             tensor = tensors[slot.tensor]
-            # (size, b) entries of the slot, b to a channel
-            entries = torch.arange(slot.extent, device=tensor.device).view(group.size, -1)
-            tensor.data = tensor.data.index_select(slot.dim, entries[list(group.kept)].flatten())
+            entries = torch.arange(slot.extent, device=tensor.device).view(slot.repeats, group.size, -1)
+            tensor.data = tensor.data.index_select(slot.dim, entries[:, list(group.kept)].flatten())
             tensor.grad = None
     for module in model.modules():
         vars(module).update(_sizes(module))
@@ -141,7 +140,8 @@ def _sizes(module: nn.Module) -> dict[str, int]:
         rows, columns = module.weight.shape[:2]
         if module.transposed:  # never pruned with more than one group
             return {"in_channels": rows, "out_channels": columns * module.groups}
-        groups = module.groups if module.groups == 1 else module.groups * rows // module.out_channels
+        depthwise = module.groups == module.in_channels
+        groups = module.groups * rows // module.out_channels if depthwise else module.groups
         return {"in_channels": columns * groups, "out_channels": rows, "groups": groups}
     if isinstance(module, nn.Linear):
         return {"out_features": module.weight.shape[0], "in_features": module.weight.shape[1]}

@@ -87,14 +87,27 @@ def test_a_depthwise_conv_ties_its_input_to_its_output():
                                              ("2.weight", 1)}}
 
 
-@pytest.mark.parametrize(("groups", "outputs"), [(8, 16), (4, 8), (4, 12), (2, 3 * 2)])
-def test_of_a_grouped_conv_whole_groups_are_the_channels(groups, outputs):
-    model = nn.Sequential(conv(3, 8), conv(8, outputs, groups=groups), conv(outputs, 2))
-    (group,) = channel_groups(model, image())
-    assert group.size == groups
-    assert {(slot.tensor, slot.dim, slot.extent) for slot in group.slots} == {
-        ("0.weight", 0, 8), ("0.bias", 0, 8), ("1.weight", 0, outputs), ("1.bias", 0, outputs),
-        ("2.weight", 1, outputs)}
+def test_a_depthwise_conv_may_have_several_outputs_a_channel():
+    (group,) = channel_groups(nn.Sequential(conv(3, 8), conv(8, 16, groups=8), conv(16, 2)), image())
+    assert group.size == 8
+    assert {(slot.tensor, slot.dim, slot.extent, slot.repeats) for slot in group.slots} == {
+        ("0.weight", 0, 8, 1), ("0.bias", 0, 8, 1), ("1.weight", 0, 16, 1), ("1.bias", 0, 16, 1),
+        ("2.weight", 1, 16, 1)}
+
+
+def test_all_groups_of_a_grouped_conv_lose_the_same_channels():
+    model = nn.Sequential(conv(3, 8), conv(8, 12, groups=2), conv(12, 2))
+    read, made = channel_groups(model, image())
+    assert (read.size, made.size) == (4, 6)
+    assert {(slot.tensor, slot.dim, slot.extent, slot.repeats) for slot in read.slots} == {
+        ("0.weight", 0, 8, 2), ("0.bias", 0, 8, 2), ("1.weight", 1, 4, 1)}
+    assert {(slot.tensor, slot.dim, slot.extent, slot.repeats) for slot in made.slots} == {
+        ("1.weight", 0, 12, 2), ("1.bias", 0, 12, 2), ("2.weight", 1, 12, 2)}
+
+
+def test_grouped_convs_in_a_row_split_channels_by_what_suits_both():
+    model = nn.Sequential(conv(3, 12), conv(12, 12, groups=2), conv(12, 12, groups=3), conv(12, 2))
+    assert {group.name: group.size for group in channel_groups(model, image())} == {"0": 6, "1": 2, "2": 4}
 
 
 def test_a_flattened_map_is_followed_into_the_linear_layer():

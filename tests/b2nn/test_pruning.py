@@ -59,6 +59,12 @@ def depthwise() -> nn.Module:
                          nn.Conv2d(24, 4, 1))
 
 
+def grouped() -> nn.Module:
+    """AlexNet's kind: two halves that meet only in every other conv; and a depthwise conv on top."""
+    return nn.Sequential(layer(3, 16), layer(16, 24, groups=2), layer(24, 24), layer(24, 24, groups=3),
+                         layer(24, 48, groups=24), nn.Conv2d(48, 4, 1, groups=2))
+
+
 def classifier() -> nn.Module:
     return nn.Sequential(layer(3, 16), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(16 * 16, 12), nn.ReLU(),
                          nn.Linear(12, 5))
@@ -76,7 +82,7 @@ class Correlator(nn.Module):
         return self.head(F.conv2d(search, kernel.transpose(0, 1), groups=kernel.shape[1]))
 
 
-NETWORKS = [chain, residual, reactnet, depthwise, classifier, Correlator]
+NETWORKS = [chain, residual, reactnet, depthwise, grouped, classifier, Correlator]
 every_network = pytest.mark.parametrize("build", NETWORKS, ids=lambda build: build.__name__)
 
 
@@ -140,16 +146,14 @@ def test_channels_that_carry_nothing_are_removed_without_a_trace(build):
     tensors = named_tensors(model)
     pruned = []
     for group in groups:
-        dead = torch.arange(group.size) % 2 == 1
         pruned.append(PrunedGroup(group.name, group.size, group.slots, tuple(range(0, group.size, 2))))
         for slot in group.slots:
-            # γ, β, biases and the shifts of RPReLU; slopes and statistics keep the 0 a 0.
-            if tensors[slot.tensor].ndim == 1 and not slot.tensor.endswith(("running_mean", "running_var")):
+            # γ, β, biases and the shifts of RPReLU; and weights, where no γ follows them.
+            vector = tensors[slot.tensor].ndim == 1 and "running" not in slot.tensor
+            if vector or (slot.role == "weight" and all(other.role != "scale" for other in group.slots)):
+                entries = torch.arange(slot.extent).view(slot.repeats, group.size, -1)
                 with torch.no_grad():
-                    tensors[slot.tensor].view(group.size, -1)[dead] = 0
-            if slot.role == "weight" and not any(other.role == "scale" for other in group.slots):
-                with torch.no_grad():
-                    tensors[slot.tensor][dead] = 0
+                    tensors[slot.tensor][entries[:, 1::2].flatten()] = 0
     expected = model(IMAGE)
     size = sum(parameter.numel() for parameter in model.parameters())
     apply(model, PruningPlan(tensor_hash(model), tuple(pruned), 1.0, 1.0))
