@@ -26,7 +26,7 @@ def lmdb(tmp_path_factory) -> Path:
     from datasets.synthetic import SyntheticOptions, ensure
 
     root = tmp_path_factory.mktemp("data")
-    ensure(root / "got10k", SyntheticOptions(train_sequences=2, val_sequences=1, train_frames=4, val_frames=4))
+    ensure(root / "got10k", SyntheticOptions(train_sequences=2, val_sequences=1, train_frames=20, val_frames=20))
     return root
 
 

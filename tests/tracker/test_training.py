@@ -29,7 +29,7 @@ from tracker.training.pipeline import Job, check, train
 @pytest.fixture(scope="session")
 def caches(tmp_path_factory) -> list:
     root = tmp_path_factory.mktemp("data")
-    ensure(root / "synthetic", SyntheticOptions(train_sequences=2, val_sequences=1, train_frames=4, val_frames=4))
+    ensure(root / "synthetic", SyntheticOptions(train_sequences=2, val_sequences=1, train_frames=20, val_frames=20))
     return open_training_caches(root / "lmdb", synthetic=root / "synthetic")
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from mmengine.dist import get_rank, is_distributed
 from mmengine.hooks import EMAHook, Hook
-from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from mmengine.runner import CheckpointLoader, Runner
@@ -62,9 +61,6 @@ def run_phase(trainer: PairTrainer, settings: PhaseSettings, loader: DataLoader,
         hooks.append(averaging)
     checkpoint = newest_checkpoint(folder)
     CheckpointLoader.register_scheme(prefixes="", loader=load_own_checkpoint, force=True)
-    # Names are global in mmengine; two runners of one process must not share a message hub.
-    name = f"{label.replace(' ', '-')}-{uuid.uuid4().hex[:8]}"
-    _log_to(folder.parent / "log.txt", name)
     runner = Runner(
         model=_distributed(trainer, device),
         work_dir=str(folder),
@@ -79,13 +75,15 @@ def run_phase(trainer: PairTrainer, settings: PhaseSettings, loader: DataLoader,
         ),
         custom_hooks=hooks,
         log_processor=dict(by_epoch=False, window_size=runtime["log_interval"]),
-        log_level="INFO",
+        log_level="ERROR",
         load_from=str(checkpoint) if checkpoint else None,
         resume=checkpoint is not None,
         launcher="pytorch" if is_distributed() else "none",
         randomness=dict(seed=seed),
-        experiment_name=name,
+        # Names are global in mmengine; two runners of one process must not share a message hub.
+        experiment_name=f"{label.replace(' ', '-')}-{uuid.uuid4().hex[:8]}",
     )
+    _log_to(folder.parent / "log.txt", runner.logger)
     runner.train()
     if averaging:
         trainer.load_state_dict(averaging.ema_model.module.state_dict())
@@ -135,16 +133,9 @@ def _schedule(optimizer: torch.optim.Optimizer, settings: PhaseSettings, gates: 
     ]
 
 
-def _log_to(path: Path, name: str) -> None:
-    """mmengine's lines go to the run's log; the screen shows the progress bar and warnings.
-
-    The runner takes the logger that already bears its name, so this one comes first.
-    """
-    logger = MMLogger.get_instance(name, logger_name="b2track", log_level="INFO")
-    for handler in logger.handlers:
-        handler.setLevel(logging.ERROR)
+def _log_to(path: Path, logger: logging.Logger) -> None:
+    """The runner's lines go to the run's log; the screen shows the progress bar and errors."""
     if get_rank() == 0:
-        path.parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(path)
-        file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
         logger.addHandler(file)
