@@ -22,8 +22,11 @@ from datasets.images import decode
 
 __all__ = ["CacheOptions", "CachedCrop", "LmdbCache", "is_complete", "verify", "write"]
 
-# LMDB forbids to open one database twice in a process, and an environment must not cross a fork.
-_environments: WeakValueDictionary[tuple[int, int, int], lmdb.Environment] = WeakValueDictionary()
+# LMDB forbids to open one database twice in a process, and an environment must not be used after a fork. Keys
+# are the device and number of the file, not its path: a cache may be rebuilt while a reader of the old one
+# lives.
+_environments: WeakValueDictionary[tuple[int, int], lmdb.Environment] = WeakValueDictionary()
+_process = os.getpid()
 
 
 class LmdbCache:
@@ -114,18 +117,24 @@ def verify(folder: str | Path) -> None:
 
 
 def _open(folder: Path) -> lmdb.Environment:
-    # The file's identity rather than its path: a cache may be deleted and rebuilt while its old reader lives.
+    """The environment of this process for the cache in `folder`."""
+    global _process
+    if _process != os.getpid():  # forked: inherited environments count as open until they are closed here
+        for environment in list(_environments.values()):
+            environment.close()
+        _environments.clear()
+        _process = os.getpid()
     try:
         database = (folder / cache_manifest.DATABASE).stat()
     except OSError as error:
         raise DataError(f"{folder}: cannot open the cache ({error.strerror})") from error
-    key = (os.getpid(), database.st_dev, database.st_ino)
-    environment = _environments.get(key)
-    if environment is None:
+    key = (database.st_dev, database.st_ino)
+    opened = _environments.get(key)
+    if opened is None:
         try:
-            environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, meminit=False,
-                                    max_spare_txns=4)
+            opened = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, meminit=False,
+                               max_spare_txns=4)
         except lmdb.Error as error:
             raise DataError(f"{folder}: cannot open the cache ({error}); delete and rebuild it") from error
-        _environments[key] = environment
-    return environment
+        _environments[key] = opened
+    return opened
