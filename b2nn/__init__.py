@@ -12,8 +12,8 @@ _HOME = {
     "b2nn.cost": ("LANES", "CostTable", "UnitCost", "profile"),
     "b2nn.errors": ("B2nnError", "BudgetError", "PlanError", "UnsupportedModule"),
     "b2nn.layers": ("BinaryConv2d", "BinaryLinear"),
-    "b2nn.plan": ("BinarizationPlan", "all_binary", "all_full", "architecture_hash", "check_budget", "load_plan",
-                  "make_plan", "validate"),
+    "b2nn.plan": ("BinarizationPlan", "all_binary", "all_full", "architecture_hash", "check_budget",
+                  "load_plan", "make_plan", "validate"),
 }
 __all__ = sorted(name for names in _HOME.values() for name in names)
 

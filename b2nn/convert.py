@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from b2nn.cost import CostTable
-from b2nn.errors import B2nnError, PlanError, UnsupportedModule
+from b2nn.errors import B2nnError, UnsupportedModule
 from b2nn.gated import GatedUnit
 from b2nn.layers import BinaryUnit, binary_form
-from b2nn.plan import BinarizationPlan, validate
+from b2nn.plan import BinarizationPlan, check_names, validate
 from b2nn.units import Unit, find_units, replace_module
 
 
@@ -50,9 +50,7 @@ def named_units(model: nn.Module, names: Iterable[str]) -> list[Unit]:
     """
     units = {unit.name: unit for unit in find_units(model)}
     wanted = list(names)
-    lacking = sorted(set(wanted) - set(units))
-    if lacking:
-        raise PlanError(f"plan names {len(lacking)} layers the network lacks: {', '.join(lacking)}")
+    check_names(wanted, units)
     for name in wanted:
         reason = units[name].refusal or ("it is the whole model; wrap it" if name == "" else "")
         if reason:

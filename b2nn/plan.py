@@ -158,9 +158,7 @@ def validate(plan: BinarizationPlan, table: CostTable) -> None:
     """
     named = {*plan.full, *plan.binary}
     runs = {unit.name: unit for unit in table.units}
-    lacking = sorted(named - set(runs))
-    if lacking:
-        raise PlanError(f"plan names {_layers(lacking)} the network lacks: {_list(lacking)}")
+    check_names(named, runs)
     fixed = sorted(name for name in named if not runs[name].eligible)
     if fixed:
         raise PlanError(f"plan names {_layers(fixed)} that must stay in full precision: "
@@ -171,6 +169,13 @@ def validate(plan: BinarizationPlan, table: CostTable) -> None:
     if plan.architecture != architecture_hash(table):
         raise PlanError(f"plan was made for a network with the same layer names but other shapes (hash "
                         f"{plan.architecture}, here {architecture_hash(table)}); make a plan for this one")
+
+
+def check_names(named: Collection[str], known: Collection[str]) -> None:
+    """`PlanError` that lists what a plan names and the network does not know."""
+    lacking = sorted(set(named) - set(known))
+    if lacking:
+        raise PlanError(f"plan names {_layers(lacking)} the network lacks: {_list(lacking)}")
 
 
 def _layers(names: Collection[str]) -> str:
