@@ -157,6 +157,20 @@ def test_a_constant_of_the_same_extent_fixes_channels_and_a_number_does_not():
     assert set(members(Net(lambda m, x: m.b(2 * m.a(x) + 1), a=conv(3, 8), b=conv(8, 2)), image())) == {"a"}
 
 
+def test_channels_that_become_cells_are_fixed():
+    model = Net(lambda m, x: m.b(m.a(x).transpose(1, 2)), a=conv(3, 8), b=conv(8, 2))
+    assert members(model, image()) == {}
+
+
+def test_what_is_tied_to_fixed_channels_later_is_fixed_too():
+    def forward(m, x):
+        y = m.b(x)
+        return m.pair(torch.cat((y, y), 1)), m.c(m.a(x) + y)
+
+    model = Net(forward, a=conv(3, 8), b=conv(3, 8), pair=conv(16, 2), c=conv(8, 2))
+    assert members(model, image()) == {}
+
+
 def test_slicing_channels_fixes_them_and_slicing_cells_does_not():
     sliced = Net(lambda m, x: m.b(m.a(x)[:, :4]), a=conv(3, 8), b=conv(4, 2))
     assert members(sliced, image()) == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from pathlib import Path
 
 import pytest
 import torch
@@ -333,3 +334,13 @@ def test_a_pruned_network_cannot_be_shaped_twice():
     plan = prune(model, IMAGE, budget=0.5)
     with pytest.raises(PlanError, match="unpruned network"):
         apply(model, plan)
+
+
+def test_the_example_of_the_docs_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).resolve().parents[2] / "docs" / "pruning.md"
+    code = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    variables: dict = {}
+    exec(compile(code, str(page), "exec"), variables)
+    assert 0.25 < variables["plan"].ratio <= 0.3
+    assert str(variables["fresh"]) == str(variables["model"])
