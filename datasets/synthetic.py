@@ -29,6 +29,7 @@ from datasets.synthetic_script import Difficulty, draw_scene
 # Raised whenever the same options would give other pictures.
 GENERATOR = "b2track.synthetic/1"
 MARKER = "synthetic.json"
+SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,14 @@ class SyntheticOptions:
     masks: str | None = None
     backgrounds: str | None = None
 
+    def __post_init__(self) -> None:
+        least = {"train_sequences": 0, "val_sequences": 0, "train_frames": 2, "val_frames": 2, "seed": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise DataError(f"{name} {getattr(self, name)} is too small; give {bound} or more")
+        if min(self.size) < 64:
+            raise DataError(f"size {self.size[0]} x {self.size[1]} is too small; give 64 x 64 or more")
+
 
 def default_root() -> Path:
     """Where the embedded set lies, relative to the working folder."""
@@ -76,7 +85,9 @@ def ensure(root: str | Path, options: SyntheticOptions | None = None, progress: 
     if found == _content(options, complete=True):
         return root
     if found and found | {"complete": False} != _content(options, complete=False):
-        shutil.rmtree(root)
+        for split in SPLITS:
+            shutil.rmtree(root / split, ignore_errors=True)
+        (root / MARKER).unlink()
     generate(root, options, progress)
     return root
 
@@ -101,8 +112,9 @@ def generate(root: str | Path, options: SyntheticOptions, progress: Progress = s
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for done, _ in enumerate(pool.map(lambda job: _write_sequence(*job, options, media), jobs), start=1):
             progress("generating sequences", done, len(jobs))
-    for split in ("train", "val"):
+    for split in SPLITS:
         names = [folder.name for folder, _, _ in jobs if folder.parent.name == split]
+        (root / split).mkdir(exist_ok=True)
         _write_whole(root / split / "list.txt", "".join(f"{name}\n" for name in names))
     _write_whole(root / MARKER, json.dumps(_content(options, complete=True), indent=1))
 
@@ -124,10 +136,10 @@ def _marker(root: Path) -> dict | None:
 
 def _jobs(root: Path, options: SyntheticOptions) -> list[tuple[Path, int, list[int]]]:
     """Folder, number of frames and seed of every sequence."""
-    splits = (("train", options.train_sequences, options.train_frames),
-              ("val", options.val_sequences, options.val_frames))
+    counts = ((options.train_sequences, options.train_frames), (options.val_sequences, options.val_frames))
     return [(root / split / f"synthetic_{split}_{number:06d}", frames, [options.seed, place, number])
-            for place, (split, count, frames) in enumerate(splits) for number in range(1, count + 1)]
+            for place, (split, (count, frames)) in enumerate(zip(SPLITS, counts, strict=True))
+            for number in range(1, count + 1)]
 
 
 def _write_sequence(folder: Path, frames: int, seed: list[int], options: SyntheticOptions,

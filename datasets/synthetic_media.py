@@ -106,8 +106,8 @@ def _cut_out(rng: np.random.Generator, pairs: list[tuple[Path, Path]]) -> np.nda
     for number in rng.permutation(len(pairs)):
         image, mask = images.read(pairs[number][0]), images.read(pairs[number][1])[:, :, 0]
         if image.shape[:2] != mask.shape:
-            raise DataError(f"{pairs[number][1]}: mask of {mask.shape[::-1]} pixels for an image of "
-                            f"{image.shape[1::-1]}")
+            raise DataError(f"{pairs[number][1]}: mask of {mask.shape[1]} x {mask.shape[0]} pixels for "
+                            f"an image of {image.shape[1]} x {image.shape[0]}")
         if np.count_nonzero(mask > 127) < _MIN_AREA:
             continue
         # Slightly other colours in every copy; the soft edge hides the cut.

@@ -107,7 +107,7 @@ def _crossing_motion(rng: np.random.Generator, size: tuple[int, int], difficulty
     frames = len(target.width)
     aspect = float(np.median(target.width / target.height))
     own = _wander(rng, frames, size, difficulty, aspect, min(size) / 240)
-    moment = rng.uniform(_QUIET, frames)
+    moment = rng.uniform(_QUIET, max(frames, _QUIET))
     close = _bump(frames, moment, rng.uniform(2, 8), ramp=10)[:, None]
     past = target.centre + _departure(rng, frames, moment, rng.uniform(4, 9) * min(size) / 240)
     scale = np.sqrt(target.width * target.height / (own.width * own.height)) * rng.uniform(0.8, 1.2)
@@ -117,7 +117,7 @@ def _crossing_motion(rng: np.random.Generator, size: tuple[int, int], difficulty
 def _passing_motion(rng: np.random.Generator, target: Motion, cover: tuple[float, float]) -> Motion:
     """A slab that slides over the target and is `cover` times as wide as it (lowest and highest factor)."""
     frames = len(target.width)
-    moment = rng.uniform(min(2 * _QUIET, frames - 1), frames)
+    moment = rng.uniform(2 * _QUIET, max(frames, 2 * _QUIET))
     extent = np.hypot(target.width, target.height)
     thickness, length = rng.uniform(*cover) * extent.mean(), rng.uniform(1.5, 3.0) * extent.max()
     # Far enough away at the start, and slow enough to hide the target for several frames.
