@@ -53,13 +53,14 @@ def read_options(args: argparse.Namespace) -> Options:
     Raises:
         TrackerError: fewer than one worker or thread, a device that is not there, no tracker.
     """
+    from tracker.device import require_device
     from tracker.errors import TrackerError
 
     for name in ("workers", "threads"):
         value = getattr(args, name)
         if value is not None and value < 1:
             raise TrackerError(f"--{name} {value}: must be at least 1")
-    _check_device(args.device)
+    require_device(args.device)
     trackers = find_trackers(args.work_dir, args.checkpoint or [])
     return Options(
         trackers, args.work_dir, args.out, args.sequences, args.workers, args.threads, args.device,
@@ -149,17 +150,6 @@ def find_trackers(work_dir: Path, checkpoints: list[Path]) -> list[TrackerSpec]:
                 f"--checkpoint: {count} files would be called {name!r}; evaluate them with different --out"
             )
     return trackers
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    from tracker.errors import TrackerError
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise TrackerError(f"--device {device}: not available here ({str(error).splitlines()[0]})") from error
 
 
 def _subset(sequences: list[Sequence], names: list[str] | None) -> list[Sequence]:

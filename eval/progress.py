@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,7 +48,9 @@ def sequence_bar(total: int, benchmark: Benchmark, out: Path) -> Iterator[Callab
     """Show tracker, sequences done, AO so far and time left, on stderr; yields what takes each sequence."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("{task.fields[ao]}"), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True, quiet=not sys.stderr.isatty())
+    # Transient, so that an error stays the one line it is.
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("sequences", total=total, ao="")
         running = RunningAO(benchmark, out)
 

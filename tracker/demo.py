@@ -42,8 +42,8 @@ def run_demo(options: DemoOptions) -> int:
     """Track the source to its end, in a window where there is a display; returns the number of frames.
 
     Raises:
-        TrackerError, DataError, KeyboardInterrupt: as `tracker.video.track_video`; bad options before anything is
-            opened or written.
+        TrackerError, DataError, KeyboardInterrupt: as `tracker.video.track_video`; bad options before
+            anything is opened or written.
     """
     display = options.display and has_display()
     box = parse_box(options.init_box) if options.init_box else None
@@ -51,9 +51,9 @@ def run_demo(options: DemoOptions) -> int:
         if path:
             check_output(option, path, options.source, options.overwrite)
     if not display and box is None:
-        raise TrackerError("--init-box: needed, because there is no display to draw the box on")
+        raise TrackerError("--init-box: needed, because there is no display to draw it on")
     if not display and not options.out and not options.csv:
-        raise TrackerError("--out: name a video or a --csv, because there is no display to show the result on")
+        raise TrackerError("--out: needed (or --csv), because there is no display to show the result on")
     require_device(options.device)
     checkpoint = options.checkpoint or most_recent_checkpoint(Path("work_dirs"))
     tracker = load_tracker(checkpoint, options.device)
@@ -61,8 +61,9 @@ def run_demo(options: DemoOptions) -> int:
     if box is None:
         box = _draw_box(source.first)
 
+    show = _show if display else None
     with _frame_bar(source.count) as on_frame:
-        return track_video(tracker, source, box, options.out, options.csv, _show if display else None, on_frame)
+        return track_video(tracker, source, box, options.out, options.csv, show, on_frame)
 
 
 def most_recent_checkpoint(work_dir: Path) -> Path:
@@ -107,8 +108,8 @@ def check_output(option: str, path: Path, source: str, overwrite: bool) -> None:
     """Refuse an output before anything is tracked.
 
     Raises:
-        TrackerError: the file is the source, exists and may not be replaced, lies in no folder, or is no known
-            video type.
+        TrackerError: the file is the source, exists and may not be replaced, lies in no folder, or is of no
+            known video type.
     """
     if path.exists() and Path(source).exists() and path.samefile(source):
         raise TrackerError(f"{option} {path}: is the source itself; choose another name")
@@ -136,6 +137,8 @@ def _show(frame: np.ndarray) -> bool:
 def _frame_bar(count: int | None) -> Iterator[Callable[[], None]]:
     """A bar over frames on stderr; yields what to call after each."""
     columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True, quiet=not sys.stderr.isatty())
+    # Transient, so that an error stays the one line it is.
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("frames", total=count)
         yield lambda: bar.advance(task)

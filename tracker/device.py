@@ -17,4 +17,4 @@ def require_device(name: str) -> None:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise TrackerError(f"--device {name}: torch cannot use it here ({reason}); try --device cpu") from error
+        raise TrackerError(f"--device {name}: not usable here ({reason}); try --device cpu") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import os
 import re
@@ -11,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +26,8 @@ from tracker.online import Result
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
 COLUMNS = ("frame", "x", "y", "w", "h", "score", "lost", "ms")
 DEFAULT_FPS = 25.0
+# Takes number, annotated image, result and seconds of a frame.
+Write = Callable[[int, np.ndarray, Result, float], None]
 _GREEN, _RED, _BLACK = (80, 220, 60), (50, 60, 235), (0, 0, 0)
 
 
@@ -99,8 +101,9 @@ def track_video(
 ) -> int:
     """Track the target to the end of the source.
 
-    Both files are written under `<stem>.partial<suffix>` and get their names when all is through. A cut video, a
-    broken image or Ctrl-C leaves the partial ones, complete up to that frame; Ctrl-C on a live source is its end.
+    Both files are written under `<stem>.partial<suffix>` and get their names when all is through. A cut
+    video, a broken image or Ctrl-C leaves the partial ones, playable up to that frame; Ctrl-C on a live
+    source is its end.
 
     Args:
         tracker: loaded tracker.
@@ -122,11 +125,11 @@ def track_video(
     start = time.perf_counter()
     tracker.init(source.first, box)
     result, frame = Result(box, 1.0, False), source.first
-    with _stop_on_interrupt() as stop, _Output(video, table, source) as output:
+    with _stop_on_interrupt() as stop, _output(video, table, source) as write:
         seconds = smoothed = time.perf_counter() - start
         for number in range(sys.maxsize):
             drawn = draw(frame, result, 1 / smoothed)
-            output.write(number, drawn, result, seconds)
+            write(number, drawn, result, seconds)
             on_frame()
             if (show and not show(drawn)) or (stop.is_set() and source.live):
                 break
@@ -159,54 +162,64 @@ def draw(frame: np.ndarray, result: Result, fps: float) -> np.ndarray:
     return image
 
 
-class _Output:
-    """The annotated video and the table, under partial names until they are whole."""
+def _video_writer(files: ExitStack, path: Path, fps: float, size: tuple[int, int]) -> Write:
+    writer = cv2.VideoWriter(str(_partial(path)), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+    if not writer.isOpened():
+        raise TrackerError(f"--out {path}: cannot be written; check the folder, or choose another type")
+    files.callback(writer.release)
 
-    def __init__(self, video: Path | None, table: Path | None, source: Source) -> None:
-        self.size = source.first.shape[1], source.first.shape[0]
-        self.final = [path for path in (video, table) if path]
-        self.files = contextlib.ExitStack()
-        self.video = self.table = None
-        if table:
-            file = self.files.enter_context(open(_partial(table), "w", newline="", encoding="utf-8"))
-            self.table = csv.writer(file)
-            self.table.writerow(COLUMNS)
-        if video:
-            name = str(_partial(video))
-            self.video = cv2.VideoWriter(name, cv2.VideoWriter_fourcc(*"mp4v"), source.fps, self.size)
-            self.files.callback(self.video.release)
-            if not self.video.isOpened():
-                self.files.close()
-                raise TrackerError(f"--out {video}: cannot be written; check the folder, or choose another type")
+    def write(number: int, drawn: np.ndarray, result: Result, seconds: float) -> None:
+        # Frames of another size would be dropped without a word.
+        same_size = drawn.shape[1::-1] == size
+        writer.write(drawn if same_size else cv2.resize(drawn, size))
 
-    def write(self, number: int, drawn: np.ndarray, result: Result, seconds: float) -> None:
-        if self.table:
-            box = (f"{value:.3f}" for value in result.box)
-            self.table.writerow([number, *box, f"{result.score:.4f}", int(result.lost), f"{1000 * seconds:.3f}"])
-        if self.video:
-            # The writer drops frames of another size without a word.
-            same_size = (drawn.shape[1], drawn.shape[0]) == self.size
-            self.video.write(drawn if same_size else cv2.resize(drawn, self.size))
+    return write
 
-    def __enter__(self) -> _Output:
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.files.close()
-        for path in self.final:
-            if kind is None:
-                os.replace(_partial(path), path)
-            else:
-                print(f"kept what was tracked so far: {_partial(path)}", file=sys.stderr)
+def _table_writer(files: ExitStack, path: Path) -> Write:
+    table = csv.writer(files.enter_context(_partial(path).open("w", newline="", encoding="utf-8")))
+    table.writerow(COLUMNS)
+
+    def write(number: int, drawn: np.ndarray, result: Result, seconds: float) -> None:
+        box = (f"{value:.3f}" for value in result.box)
+        table.writerow([number, *box, f"{result.score:.4f}", int(result.lost), f"{1000 * seconds:.3f}"])
+
+    return write
+
+
+@contextmanager
+def _output(video: Path | None, table: Path | None, source: Source) -> Iterator[Write]:
+    """Open both files under partial names and yield what writes a frame; whole files get their names."""
+    writers: list[Write] = []
+    size = source.first.shape[1], source.first.shape[0]
+    paths = [path for path in (video, table) if path]
+    try:
+        with ExitStack() as files:
+            if video:
+                writers.append(_video_writer(files, video, source.fps, size))
+            if table:
+                writers.append(_table_writer(files, table))
+
+            def write(number: int, drawn: np.ndarray, result: Result, seconds: float) -> None:
+                for writer in writers:
+                    writer(number, drawn, result, seconds)
+
+            yield write
+    except BaseException:
+        for path in filter(Path.exists, map(_partial, paths)):
+            print(f"kept what was tracked so far: {path}", file=sys.stderr)
+        raise
+    for path in paths:
+        os.replace(_partial(path), path)
 
 
 def _partial(path: Path) -> Path:
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
-@contextlib.contextmanager
+@contextmanager
 def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, so that no frame is cut in half; a second one interrupts at once."""
+    """An event that the first Ctrl-C sets, so that no frame is cut in half; the second interrupts at once."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -238,7 +251,7 @@ def _require_whole(source: Source, frames: int) -> None:
     """Containers may be off by a frame or two, and some only estimate from the duration."""
     if source.count is not None and source.count - frames > max(2, 0.02 * source.count):
         raise TrackerError(
-            f"--source {source.name}: cut or damaged, only {frames} of its {source.count} frames could be read"
+            f"--source {source.name}: cut or damaged, only {frames} of its {source.count} frames are readable"
         )
 
 

@@ -1,0 +1,38 @@
+"""Track one target through a video, a folder of images, a camera (its index) or a stream (its URL).
+
+    python tools/demo.py --source video.mp4 --init-box 312,143,110,102 --out tracked.mp4 --csv boxes.csv
+    python tools/demo.py --source 0
+"""
+
+import argparse
+from pathlib import Path
+
+from tracker.cli import run
+
+
+def main() -> int:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
+    add = parser.add_argument
+    add("--source", required=True, help="video file, folder of images, camera index or stream URL")
+    add("--init-box", metavar="X,Y,W,H", help="target in the first frame, 0-based pixels (default: draw it)")
+    add("--out", type=Path, metavar="FILE", help="annotated video (.mp4, .avi, .mkv, .mov)")
+    add("--csv", type=Path, metavar="FILE", help="table of boxes: frame,x,y,w,h,score,lost,ms")
+    add("--checkpoint", type=Path, help="tracker (default: the most recent run in work_dirs/)")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
+    add("--no-display", action="store_true", help="open no window (default where there is no display)")
+    add("--overwrite", action="store_true", help="replace files that exist")
+    args = parser.parse_args()
+
+    from tracker.demo import DemoOptions, run_demo
+
+    frames = run_demo(DemoOptions(
+        args.source, args.init_box, args.out, args.csv, args.checkpoint, args.device,
+        display=not args.no_display, overwrite=args.overwrite,
+    ))
+    print(f"{frames} frames tracked", *(path for path in (args.out, args.csv) if path))
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
