@@ -6,8 +6,6 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from datasets import coco, got10k, lasot
 from datasets.errors import DataError
 from datasets.lmdb_cache import CacheOptions, LmdbCache, is_complete, verify, write
@@ -90,6 +88,6 @@ def _fingerprint(sequences: Iterable[Sequence]) -> int:
     """CRC-32 over names, boxes and visibility: equal for a copy of a dataset, whatever folder it lies in."""
     value = 0
     for sequence in sequences:
-        for part in (sequence.name.encode(), np.ascontiguousarray(sequence.boxes), sequence.visible):
+        for part in (sequence.name.encode(), sequence.boxes.tobytes(), sequence.visible.tobytes()):
             value = zlib.crc32(part, value)
     return value

@@ -110,7 +110,8 @@ def generate(root: str | Path, options: SyntheticOptions, progress: Progress = s
     jobs = _jobs(root, options)
     # Threads do: nearly all the time is spent inside OpenCV, which lets others run.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(lambda job: _write_sequence(*job, options, media), jobs), start=1):
+        written = pool.map(lambda job: _write_sequence(job, options, media), jobs)
+        for done, _ in enumerate(written, start=1):
             progress("generating sequences", done, len(jobs))
     for split in SPLITS:
         names = [folder.name for folder, _, _ in jobs if folder.parent.name == split]
@@ -142,9 +143,9 @@ def _jobs(root: Path, options: SyntheticOptions) -> list[tuple[Path, int, list[i
             for number in range(1, count + 1)]
 
 
-def _write_sequence(folder: Path, frames: int, seed: list[int], options: SyntheticOptions,
-                    media: Media) -> None:
+def _write_sequence(job: tuple[Path, int, list[int]], options: SyntheticOptions, media: Media) -> None:
     """Write one sequence to a temporary folder and rename it, unless an earlier run did."""
+    folder, frames, seed = job
     if folder.is_dir():
         return
     temporary = folder.with_name(f"{folder.name}.tmp")
@@ -167,7 +168,7 @@ def _write_labels(folder: Path, shots: list[tuple[np.ndarray | None, float]], si
         boxes.append(box if box is not None else boxes[-1])
     cover = [0 if box is None else round(8 * visible) for box, visible in shots]
     cut = [int(x <= 0 or y <= 0 or x + w >= size[0] or y + h >= size[1]) for x, y, w, h in boxes]
-    columns = {
+    columns: dict[str, list] = {
         "groundtruth.txt": [",".join(f"{value:.4f}" for value in box) for box in boxes],
         "absence.label": [int(share == 0) for share in cover],
         "cover.label": cover,

@@ -45,7 +45,8 @@ def draw_scene(rng: np.random.Generator, frames: int, size: tuple[int, int], dif
     shake = rng.normal(0, rng.uniform(0, 2.0) * difficulty.speed, (frames, 2))
     sprite = family(rng)
     target = _target_motion(rng, frames, size, difficulty, sprite)
-    behind, before = [], []
+    behind: list[Layer] = []
+    before: list[Layer] = []
     for _ in range(int(rng.integers(0, difficulty.distractors + 1))):
         motion = _crossing_motion(rng, size, difficulty, target)
         layer = Layer(family(rng), _shaken(motion, shake))
@@ -151,7 +152,8 @@ def _camera(rng: np.random.Generator, frames: int, size: tuple[int, int], canvas
     light = smooth_path(rng, frames, 0.6, 1.25, rng.uniform(8, 25)) if rng.random() < 0.5 else np.ones(frames)
     shadow = np.full(frames, -10.0 * size[0])
     if rng.random() < 0.35:
-        shadow = np.linspace(*rng.permutation([-0.2, 1.2]) * size[0], frames)
+        start, end = rng.permutation([-0.2, 1.2]) * size[0]
+        shadow = np.linspace(start, end, frames)
     return Camera(
         centre=np.stack(roam, axis=1) - shake / zoom[:, None],
         zoom=zoom,

@@ -12,7 +12,8 @@ from datasets.errors import DataError
 from datasets.images import read
 from datasets.opencv import cv2
 from datasets.synthetic import SyntheticOptions, ensure, generate
-from datasets.synthetic_script import Difficulty
+from datasets.synthetic_media import Media
+from datasets.synthetic_script import Difficulty, draw_scene
 
 TINY = SyntheticOptions(train_sequences=2, val_sequences=1, train_frames=24, val_frames=24, size=(160, 120))
 
@@ -66,6 +67,20 @@ def test_other_seed_other_pictures(tiny, tmp_path):
 def test_targets_start_in_full_view(varied):
     assert all(got10k.cover(sequence)[0] == 8 for sequence in varied)
     assert all(sequence.visible[0] for sequence in varied)
+
+
+def test_scripts_start_with_the_target_in_the_open():
+    media = Media(family=lambda rng: lambda rng: np.full((8, 8, 4), 255, np.uint8),
+                  surroundings=lambda rng, height, width, family: np.zeros((height, width, 3), np.uint8))
+    for seed in range(80):
+        scene = draw_scene(np.random.default_rng(seed), 30, (320, 240), Difficulty(), media)
+        motion = scene.target.motion
+        reach = np.hypot(motion.width[0], motion.height[0]) / 2
+        room = np.minimum(motion.centre[0], np.array([320, 240]) - motion.centre[0])
+        assert (room > 0.95 * reach).all()
+        for layer in scene.before:
+            distance = np.hypot(*(layer.motion.centre[0] - motion.centre[0]))
+            assert distance > reach  # not over the middle of it
 
 
 def test_boxes_lie_in_the_frame_and_labels_agree(varied):
