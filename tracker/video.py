@@ -152,13 +152,15 @@ def draw(frame: np.ndarray, result: Result, fps: float) -> np.ndarray:
     """A copy of the frame with box, score, state and speed; green while tracked, red while lost."""
     image = frame.copy()
     colour = _RED if result.lost else _GREEN
-    thickness = max(round(min(image.shape[:2]) / 240), 1)
+    scale = max(min(image.shape[:2]) / 300, 1)
     x, y, w, h = (round(float(value)) for value in result.box)
-    cv2.rectangle(image, (x, y), (x + w, y + h), colour, 2 * thickness)
+    cv2.rectangle(image, (x, y), (x + w, y + h), colour, round(2 * scale))
     text = f"{'LOST' if result.lost else 'tracked'}  score {result.score:.2f}  {fps:.0f} fps"
-    place = (8 * thickness, 20 * thickness)
-    for ink, width in ((_BLACK, 3 * thickness), (colour, thickness)):
-        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5 * thickness, ink, width, cv2.LINE_AA)
+    font = cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale
+    (width, height), baseline = cv2.getTextSize(text, *font, 1)
+    # Readable on any frame: the text has its own ground.
+    cv2.rectangle(image, (0, 0), (width + height, 2 * height + baseline), _BLACK, cv2.FILLED)
+    cv2.putText(image, text, (height // 2, height + height // 2), *font, colour, 1, cv2.LINE_AA)
     return image
 
 
