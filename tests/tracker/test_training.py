@@ -86,6 +86,7 @@ def test_a_finished_run_is_reused_and_a_different_configuration_is_refused(train
     before = (trained / "fp" / "checkpoint.pth").stat().st_mtime_ns
     train(Job(config(), ("fp",), None, trained, caches))
     assert (trained / "fp" / "checkpoint.pth").stat().st_mtime_ns == before
+    train(Job(config(**{"finetune.lr": 0.5}), ("fp",), None, trained, caches))  # of no concern to this run
     with pytest.raises(TrackerError, match=r"fp.lr .*another --work-dir"):
         train(Job(config(**{"fp.lr": 0.5}), ("fp",), None, trained, caches))
 
@@ -137,7 +138,7 @@ def test_half_a_checkpoint_is_passed_over(tmp_path):
 
 
 def test_an_unfinished_run_is_not_touched_without_resume(caches, tmp_path):
-    folder = pipeline.RunFolder(tmp_path / "fp")
+    folder = pipeline.RunFolder(tmp_path / "fp", pipeline.FP_SECTIONS)
     folder.open(config(), resume=False)
     with pytest.raises(TrackerError, match="--resume"):
         train(Job(config(), ("fp",), None, tmp_path, caches))

@@ -12,8 +12,6 @@ class DepthwiseCorrelation(nn.Module):
     The search map is padded with zeros so that each of its cells gets a response.
     """
 
-    channelwise = True  # output channel c depends on input channel c alone (read by b2nn.pruning)
-
     def forward(self, template: Tensor, search: Tensor) -> Tensor:  # (B, C, k, k), (B, C, H, W) -> (B, C, H, W)
         batch, channels, size, _ = template.shape
         kernel = template.float().reshape(batch * channels, 1, size, size)

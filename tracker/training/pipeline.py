@@ -44,6 +44,10 @@ METHODS = ("mixbin", "random", "pruned", "fp", "bnn")
 BASELINES = ("random", "pruned")
 NEEDS_BUDGET = ("mixbin", "random", "pruned")
 BATCHNORM_BATCHES = 30
+# What a run depends on; the rest of the configuration may change between runs of one work dir.
+FP_SECTIONS = ("model", "data", "fp", "runtime", "run")
+FINETUNE_SECTIONS = (*FP_SECTIONS, "finetune")
+ALL_SECTIONS = (*FINETUNE_SECTIONS, "search")
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def run_name(method: str, budget: float | None) -> str:
 
 
 def _full_precision(job: Job) -> Network:
-    run = RunFolder(job.work_dir / "fp")
+    run = RunFolder(job.work_dir / "fp", FP_SECTIONS)
     config = _run_config(job, "fp", None)
     if run.finished:
         run.check(config)
@@ -137,7 +141,7 @@ def _full_precision(job: Job) -> Network:
 
 def _budgeted(job: Job, method: str, teacher: Network) -> Path:
     name = run_name(method, job.budget)
-    run = RunFolder(job.work_dir / name)
+    run = RunFolder(job.work_dir / name, ALL_SECTIONS if method == "mixbin" else FINETUNE_SECTIONS)
     config = _run_config(job, method, job.budget)
     if run.finished:
         run.check(config)

@@ -25,6 +25,7 @@ class RunFolder:
     """`config.py`, `plan.json`, `checkpoint.pth`, `summary.json`, `log.txt` and a folder a phase."""
 
     path: Path
+    sections: tuple[str, ...]  # of the configuration, on which the run depends
 
     @property
     def finished(self) -> bool:
@@ -51,7 +52,8 @@ class RunFolder:
     def check(self, config: Config) -> None:
         """Raises TrackerError if the run was made with another configuration, naming the first field that differs."""
         stored = Config.fromfile(self.path / "config.py")
-        difference = _first_difference(stored.to_dict(), Config.fromstring(config.pretty_text, ".py").to_dict())
+        wanted = Config.fromstring(config.pretty_text, ".py")
+        difference = _first_difference(*({name: one[name] for name in self.sections} for one in (stored, wanted)))
         if difference:
             raise TrackerError(f"{self.path / 'config.py'}: the run was made with another {difference}; "
                                "choose another --work-dir")
