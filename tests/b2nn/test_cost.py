@@ -1,12 +1,15 @@
 import copy
+import math
 
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from b2nn.cost import LANES, profile
+from b2nn.cost import LANES, CostTable, UnitCost, profile
 from b2nn.errors import B2nnError, PlanError
 
 
@@ -109,14 +112,19 @@ def test_parameters_and_bytes_by_precision(residual, images):
     assert table.bytes(["second"]) == bits // 8 + 4 * table.params_32bit(["second"])
 
 
-def test_capacity_is_exact_at_the_edge(residual, images):
+LAYERS = st.lists(st.tuples(st.integers(1, 10 ** 9), st.booleans()), min_size=1, max_size=12)
+
+
+@given(LAYERS, st.integers(0, 10 ** 8))
+def test_capacity_is_exact_at_the_edge(layers, other_flops):
     """A budget equal to a plan's ratio admits the plan; the float just below it does not."""
-    table = profile(residual, images)
-    for full in ([], ["first"], ["second", "hidden"], ["first", "second", "shared", "hidden"]):
-        spent = sum(table.unit(name).saving for name in full)
-        ratio = table.ratio(full)
-        assert table.capacity(ratio) >= spent
-        assert table.capacity(ratio * (1 - 1e-15)) < spent
+    units = tuple(UnitCost(str(i), "conv", (), macs, 0, 0, (), True, "", None, i)
+                  for i, (macs, _) in enumerate(layers))
+    table = CostTable(units, other_flops, 0)
+    full = [unit.name for unit, (_, keep) in zip(units, layers, strict=True) if keep]
+    spent = sum(table.unit(name).saving for name in full)
+    assert table.capacity(table.ratio(full)) >= spent
+    assert table.capacity(math.nextafter(table.ratio(full), 0)) < spent
 
 
 def test_first_and_last_layers_stay_in_full_precision(residual, images):
@@ -196,12 +204,14 @@ def test_norms_are_found_by_the_tensors_they_read(residual, images):
     lambda m, x: m.norm(m.conv(m.stem(x)).relu()),  # something stands between
     lambda m, x: m.norm(m.conv(m.stem(x))) + m.norm(m.stem(x)),  # the norm has two producers
     lambda m, x: (lambda y: (m.norm(y), y))(m.conv(m.stem(x))),  # the raw output is returned
+    lambda m, x: (lambda y: m.norm(y) + m.other(y))(m.conv(m.stem(x))),  # two norms read it
 ])
 def test_a_norm_that_is_not_the_units_own_is_left_alone(forward):
     class Model(nn.Module):
         def __init__(self):
             super().__init__()
-            self.stem, self.conv, self.norm = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2)
+            self.stem, self.conv = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)
+            self.norm, self.other = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
 
         def forward(self, x):
             return forward(self, x)
