@@ -139,10 +139,9 @@ def _replaced(protocol: Protocol, track: Track) -> np.ndarray:
     if protocol.first_frame == "given":
         predicted[0] = track.truth[0]
     if protocol.invalid_result == "repeated":
-        usable = has_area(predicted)
-        usable[0] = True
-        # Each row takes the box of the last usable row at or before it.
-        predicted = predicted[np.maximum.accumulate(np.where(usable, np.arange(len(usable)), 0))]
+        # Each row takes the box of the last usable row at or before it, of row 0 where there is none.
+        usable = np.where(has_area(predicted), np.arange(len(predicted)), 0)
+        predicted = predicted[np.maximum.accumulate(usable)]
     return predicted
 
 

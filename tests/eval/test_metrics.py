@@ -72,6 +72,11 @@ def test_invalid_truth_is_a_miss_of_overlap_and_a_hit_of_distance_by_the_otb_rul
     assert (scores.ao, scores.precision) == (0.5, 1)
 
 
+def test_boxes_in_the_first_column_are_valid_by_the_otb_rule():
+    first_column = [0.0, 0, 40, 40]  # 1, 1 in the files
+    assert score(OTB, [track([HIT, first_column], true=[HIT, first_column])]).ao == 1
+
+
 def test_boxes_at_the_border_are_valid_where_the_rule_asks_for_area():
     at_border = [-1.0, 100, 40, 40]
     assert score(OTB_VISIBLE, [track([HIT, at_border], true=[HIT, at_border])]).ao == 1
