@@ -130,7 +130,8 @@ def test_clipping_bounds_latent_weights_only(residual, table):
 
 
 def test_batchnorm_statistics_become_plain_averages():
-    model = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5), nn.BatchNorm2d(3)).eval()
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5), nn.BatchNorm2d(3))
+    model[0].eval()
     model[0].running_mean.fill_(100.0)
     batches = [torch.randn(8, 3, 4, 4) + i for i in range(5)]
     reestimate_batchnorm(model, batches)
@@ -139,7 +140,7 @@ def test_batchnorm_statistics_become_plain_averages():
     assert torch.allclose(model[0].running_mean, means.mean(0), atol=1e-5)
     assert torch.allclose(model[0].running_var, variances.mean(0), atol=1e-5)
     assert torch.allclose(model[2].running_var, torch.ones(3), atol=0.1)  # dropout, which doubles it, was off
-    assert not model[0].training and model[0].momentum == 0.1
+    assert [module.training for module in model] == [False, True, True] and model[0].momentum == 0.1
 
 
 def test_batchnorm_gets_the_forward_it_is_given():

@@ -137,12 +137,23 @@ def test_finish_leaves_the_partly_binary_network(residual, images, table, budget
     assert torch.equal(original.eval()(images), residual.eval()(images))
 
 
+def test_room_that_the_gates_leave_is_filled(residual, table):
+    """`first` is wanted but does not fit beside `second`; `hidden`, which nobody wanted, does."""
+    budget = table.ratio(["second", "hidden"])
+    relaxation = Relaxation(residual, table, budget)
+    relaxation.psi.data = torch.tensor([50.0, 100.0, -100.0, -50.0])  # first, second, shared, hidden
+    relaxation.set_progress(1.0)
+    assert relaxation.gates()[3] == 0
+    assert relaxation.finish().full == ("hidden", "second")
+
+
 def test_each_precision_takes_its_own_statistics_along(residual, images, table):
     relaxation = Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5))
     gates = {name: module for name, module in residual.named_modules() if isinstance(module, GatedUnit)}
     relaxation.apply()
     residual.train()(images)
     plan = relaxation.finish()
+    assert not torch.allclose(gates["first"].full_norm.running_var, gates["first"].binary_norm.running_var)
     for name in ("first", "second", "hidden"):
         branch = gates[name].full_norm if name in plan.full else gates[name].binary_norm
         assert residual.get_submodule(f"{name}_norm") is branch

@@ -22,6 +22,7 @@ def is_maximal(mask, costs, capacity):
 @pytest.mark.parametrize("costs, capacity", [
     ([3, 3, 2, 5, 1.5, 7], 9.3),
     ([1, 1, 1, 1, 1], 2.5),  # like units
+    ([1, 1, 1, 1, 1, 1, 1, 1], 6),  # each rounded up: six would not fit by their rounded costs
     ([10, 9, 8, 0.001, 0.002, 0.003], 10.0005),  # costs far apart, closer than any rounding
     ([1, 2, 4, 8, 16, 32, 64], 64),  # filled to the last place
 ])
