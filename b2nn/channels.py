@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from b2nn.axes import Axes, follow, tensors_in
 from b2nn.errors import B2nnError
-from b2nn.trace import _evaluating
+from b2nn.trace import evaluating
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def channel_groups(model: nn.Module, *inputs: Any, forward: Callable[..., Any] |
                             f"{', '.join(list(named)[1:6])}, ...")
         kept += matched
     axes, places = _label(model)
-    with _evaluating(model), torch.no_grad(), _Watch(axes, kept):
+    with evaluating(model), torch.no_grad(), _Watch(axes, kept):
         output = (forward or model)(*inputs)
     if not list(tensors_in(output)):
         raise B2nnError(f"the run returns {type(output).__name__} without a tensor; return the tensors whose "

@@ -40,7 +40,7 @@ class Trace:
 def trace(model: nn.Module, units: Sequence[Unit], forward: Callable[[], Any]) -> Trace:
     """Call `forward()` once, in evaluation mode and without gradients; report what the units did."""
     tracer = _Tracer()
-    with _evaluating(model), tracer.hooked(model, units), torch.no_grad(), tracer:
+    with evaluating(model), tracer.hooked(model, units), torch.no_grad(), tracer:
         output = forward()
     return tracer.result(output)
 
@@ -155,7 +155,7 @@ class _Tracer(TorchDispatchMode):
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode inside; every module's own mode again afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -49,8 +49,8 @@ class LostOptions:
         found_above: one frame with such a score ends the search.
     """
 
-    lost_below: float = 0.25
-    lost_frames: int = 5
+    lost_below: float = 0.1
+    lost_frames: int = 10
     found_above: float = 0.6
 
 

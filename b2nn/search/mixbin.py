@@ -86,7 +86,7 @@ class Relaxation(nn.Module):
 
     Construction replaces the units in the model, in place, by `GatedUnit`s; a BatchNorm that follows a unit
     moves into it. The model is not a submodule: register the relaxation beside it, so that optimizers,
-    checkpoints and DistributedDataParallel see `psi`. Call `apply` before every forward pass, `set_progress`
+    checkpoints and DistributedDataParallel see `psi`. Call `set_gates` before every forward pass, `set_progress`
     before every step.
 
     Args:
@@ -162,18 +162,12 @@ class Relaxation(nn.Module):
         """The relaxed ratio, floor + Σ cost · z; at crisp gates the counted ratio of the plan."""
         return self._ratio(self.gates())
 
-    def apply(self, fn: Callable[[nn.Module], None] | None = None) -> Relaxation:
-        """Hand the gates to the units, with their graph: once before every forward pass.
-
-        With `fn` it is what `nn.Module.apply` is, which torch calls on every submodule.
-        """
-        if fn is not None:
-            return super().apply(fn)
+    def set_gates(self) -> None:
+        """Hand the gates to the units, with their graph: once before every forward pass."""
         z = self.gates().to(self.psi.dtype)
         for gate, modules in zip(z, self._gated, strict=True):
             for module in modules:
                 module.z = gate
-        return self
 
     def regularizer(self) -> Tensor:
         """λ_crisp · mean z (1 - z), to be added to the task's loss."""
@@ -196,6 +190,10 @@ class Relaxation(nn.Module):
         """JSON-ready history: ``units`` (names) and ``steps``, each with step, beta, target, ratio and
         gates."""
         return {"units": list(self._names), "budget": self.budget, "steps": list(self._history)}
+
+    def resume_trace(self, trace: dict[str, Any]) -> None:
+        """Take up the history that `trace` gave before a search was interrupted."""
+        self._history = list(trace["steps"])
 
     @torch.no_grad()
     def finish(self) -> BinarizationPlan:
@@ -279,7 +277,7 @@ def search(model: nn.Module, table: CostTable, batches: Iterable[Any],
     model.train()
     for step, batch in zip(range(steps), _repeated(batches), strict=False):
         relaxation.set_progress(step / max(1, steps - 1))
-        relaxation.apply()
+        relaxation.set_gates()
         for optimizer in optimizers:
             optimizer.zero_grad()
         (loss(model, batch) + relaxation.regularizer()).backward()

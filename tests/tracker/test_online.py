@@ -33,7 +33,7 @@ def test_a_vanished_target_scores_zero_becomes_lost_and_stays_where_it_was(red_d
 
 def test_a_lost_target_is_found_again_elsewhere(red_detector):
     tracker = SiameseTracker(red_detector)
-    results = track(tracker, [(100, 100, 40, 40)] * 3 + [None] * 8 + [(200, 110, 40, 40)] * 20)
+    results = track(tracker, [(100, 100, 40, 40)] * 3 + [None] * 14 + [(200, 110, 40, 40)] * 20)
     assert any(result.lost for result in results)
     assert not results[-1].lost
     assert iou(results[-1].box[None], np.array([[200.0, 110, 40, 40]]))[0] > 0.7

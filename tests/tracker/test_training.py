@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,18 @@ def test_a_killed_phase_ends_as_a_straight_one(caches, tmp_path, monkeypatch, ki
     assert newest_checkpoint(tmp_path / "killed").name == f"iter_{killed_after // 2 * 2}.pth"
     resumed = trained_weights(tmp_path / "killed")
     assert all(torch.equal(value, resumed[key]) for key, value in straight.items())
+
+
+def test_a_killed_search_finds_the_plan_of_a_straight_one(trained, caches, tmp_path, monkeypatch):
+    shutil.copytree(trained / "fp", tmp_path / "fp")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("tracker.training.phase.LatentWeightHook", lambda network: Killer(3))
+        train(Job(config(), ("mixbin",), 0.5, tmp_path, caches))
+    folder = tmp_path / "mixbin-0.5" / "search"
+    assert list(folder.glob("iter_*.pth")) and not (folder / "plan.json").exists()
+    train(Job(config(), ("mixbin",), 0.5, tmp_path, caches, resume=True))
+    for file in ("plan.json", "trace.json"):
+        assert (folder / file).read_text() == (trained / "mixbin-0.5" / "search" / file).read_text()
 
 
 def test_half_a_checkpoint_is_passed_over(tmp_path):

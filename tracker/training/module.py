@@ -45,7 +45,7 @@ class PairTrainer(BaseModel):
         """
         template, search = _images(template), _images(search)
         if self.relaxation is not None:
-            self.relaxation.apply()
+            self.relaxation.set_gates()
         predictions, features = self._predict(self.network, template, search)
         result = self._task(predictions, box, positive)
         if self._teacher:

@@ -13,7 +13,7 @@ import copy
 import json
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,7 @@ def _search(job: Job, run: RunFolder, table: CostTable, teacher: Network, file: 
     plan = relaxation.finish()
     if is_main_process():
         write_json(file.with_name("trace.json"), relaxation.trace())
-        plan.save(file)
+        replace(plan, trace="trace.json").save(file)
     barrier()
 
 

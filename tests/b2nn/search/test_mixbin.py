@@ -89,18 +89,21 @@ def test_at_crisp_gates_the_relaxed_ratio_is_the_counted_one(residual, table):
     assert set(relaxation.finish().full) == set(full)
 
 
-def test_apply_reaches_every_unit_with_its_graph(residual, images, relaxation):
-    relaxation.apply()
+def test_gates_reach_every_unit_with_their_graph(residual, images, relaxation):
+    relaxation.set_gates()
     names = [name for name, module in residual.named_modules() if isinstance(module, GatedUnit)]
     assert sorted(names) == ["first", "hidden", "second", "shared"]
     residual(images).square().sum().backward()
     assert (relaxation.psi.grad != 0).all()
 
 
-def test_apply_with_a_function_is_torchs_own(relaxation):
-    seen = []
-    nn.ModuleDict({"gates": relaxation}).apply(seen.append)
-    assert relaxation in seen
+def test_an_interrupted_trace_goes_on(relaxation):
+    relaxation.record(0)
+    before = relaxation.trace()
+    relaxation.record(10)
+    relaxation.resume_trace(before)
+    relaxation.record(5)
+    assert [entry["step"] for entry in relaxation.trace()["steps"]] == [0, 5]
 
 
 def test_the_regularizer_vanishes_for_crisp_gates(relaxation):
@@ -123,7 +126,7 @@ def test_finish_leaves_the_partly_binary_network(residual, images, table, budget
     original = copy.deepcopy(residual)
     relaxation = Relaxation(residual, table, budget, MixBinOptions(spread=0.5))
     relaxation.set_progress(1.0)
-    relaxation.apply()
+    relaxation.set_gates()
     residual.train()(images)
     plan = relaxation.finish()
     validate(plan, table)
@@ -150,7 +153,7 @@ def test_room_that_the_gates_leave_is_filled(residual, table):
 def test_each_precision_takes_its_own_statistics_along(residual, images, table):
     relaxation = Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5))
     gates = {name: module for name, module in residual.named_modules() if isinstance(module, GatedUnit)}
-    relaxation.apply()
+    relaxation.set_gates()
     residual.train()(images)
     plan = relaxation.finish()
     assert not torch.allclose(gates["first"].full_norm.running_var, gates["first"].binary_norm.running_var)
@@ -177,7 +180,7 @@ def test_a_checkpoint_in_mid_search_goes_on_alike(residual, images, table):
     third = copy.deepcopy(first)
     for copied in (second, third):
         for part in (first, copied):
-            part["relaxation"].apply()
+            part["relaxation"].set_gates()
         assert torch.equal(first["model"](images), copied["model"](images))
     third["relaxation"].finish()  # a copy's gates belong to its own model
     assert any(isinstance(module, GatedUnit) for module in first["model"].modules())
