@@ -16,6 +16,7 @@ from datasets.lmdb_cache import LmdbCache
 from datasets.progress import progress_bars
 from datasets.sources import open_training_caches
 from tracker.config import load_config
+from tracker.device import require_device
 from tracker.errors import TrackerError
 from tracker.training.pipeline import BASELINES, Job, check, train
 
@@ -34,6 +35,8 @@ def train_from_options(budget: float | None, method: str, baselines: bool, confi
     settings = load_config(config, _overrides(cfg_options))
     methods = tuple(dict.fromkeys((method, *(BASELINES if baselines else ()))))
     check(settings, methods, budget, plan)
+    if device:
+        require_device(device)
     target = _device(device)
     if settings.runtime.threads:
         torch.set_num_threads(settings.runtime.threads)
@@ -63,16 +66,12 @@ def _caches(folder: Path, got10k: Path | None, lasot: Path | None, images: Path 
 
 
 def _device(name: str | None) -> torch.device:
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as error:
-        raise TrackerError(f"--device {name}: unknown device; use cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise TrackerError(f"--device {name}: torch sees no GPU here")
-    if device.type == "cuda":
-        index = int(os.environ.get("LOCAL_RANK", device.index or 0))
-        torch.cuda.set_device(index)
-        device = torch.device("cuda", index)
+    """The device asked for, the GPU of this rank, or what there is."""
+    device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type != "cuda":
+        return device
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", device.index or 0)))
+    torch.cuda.set_device(device)
     return device
 
 

@@ -44,6 +44,7 @@ METHODS = ("mixbin", "random", "pruned", "fp", "bnn")
 BASELINES = ("random", "pruned")
 NEEDS_BUDGET = ("mixbin", "random", "pruned")
 BATCHNORM_BATCHES = 30
+CPU = torch.device("cpu")
 # What a run depends on; the rest of the configuration may change between runs of one work dir.
 FP_SECTIONS = ("model", "data", "fp", "runtime", "run")
 FINETUNE_SECTIONS = (*FP_SECTIONS, "finetune")
@@ -73,7 +74,7 @@ class Job:
     work_dir: Path
     caches: list
     seed: int = 0
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     plan: Path | None = None
     pretrained: Path | None = None
     resume: bool = False
@@ -133,9 +134,9 @@ def _full_precision(job: Job) -> Network:
     _fit(job, "fp", run, PairTrainer(network, job.config.runtime.precision))
     plan = all_full(table)
     checkpoint = Checkpoint(_plain(job.config.model), _plain(job.config.tracking))
-    run.finish(network, checkpoint, plan, summarize(
-        "fp", "fp", None, table, plan, table, **_provenance(job, {"fp": time.perf_counter() - started})))
-    barrier()
+    seconds = {"fp": time.perf_counter() - started}
+    _finish(run, network, checkpoint, plan, summarize(
+        "fp", "fp", None, table, plan, table, **_provenance(job, seconds)))
     return _load(run, job)
 
 
@@ -171,10 +172,9 @@ def _budgeted(job: Job, method: str, teacher: Network) -> Path:
     seconds["finetune"] = time.perf_counter() - started
     checkpoint = Checkpoint(_plain(job.config.model), _plain(job.config.tracking),
                             plan if method != "pruned" else None, pruned)
-    run.finish(network, checkpoint, plan, summarize(
+    _finish(run, network, checkpoint, plan, summarize(
         name, method, job.budget if method in NEEDS_BUDGET else None, table, plan, full_table,
         **_provenance(job, seconds)))
-    barrier()
     return run.path
 
 
@@ -234,6 +234,15 @@ def _loader(job: Job, phase: str, iterations: int) -> DataLoader:
     dataset = PairDataset(job.caches, iterations * data.batch_size * get_world_size(), seed,
                           typed(PairOptions, data["pairs"], "data.pairs"), weights)
     return pair_loader(dataset, iterations, data.batch_size, data.workers)
+
+
+def _finish(run: RunFolder, network: Network, checkpoint: Checkpoint, plan: BinarizationPlan,
+            summary: dict[str, Any]) -> None:
+    if is_main_process():
+        run.finish(network, checkpoint, plan, summary)
+    phases = ", ".join(f"{phase} {seconds:.0f} s" for phase, seconds in summary["seconds"].items())
+    _say(f"{run.path}: {phases}; peak memory so far {summary['peak_memory_mb']:.0f} MB")
+    barrier()
 
 
 def _load(run: RunFolder, job: Job) -> Network:

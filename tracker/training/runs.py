@@ -61,8 +61,6 @@ class RunFolder:
     def finish(self, network: Network, checkpoint: Checkpoint, plan: BinarizationPlan,
                summary: dict[str, Any]) -> None:
         """Write plan, checkpoint and, last, the summary that marks the run as whole."""
-        if not is_main_process():
-            return
         plan.save(self.path / "plan.json")
         save_checkpoint(self.path / "checkpoint.pth", network, checkpoint)
         write_json(self.path / "summary.json", summary)
