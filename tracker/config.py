@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
+from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from tracker.errors import TrackerError
 
@@ -50,29 +52,98 @@ def load_config(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
 
 
 def _override(config: Config, key: str, value: Any) -> None:
-    *parents, last = key.split(".")
+    """Set the field `key`; sections that are absent or None on the way to it become dicts."""
+    from tracker.validation import section_kinds  # it knows every section, and they know this module
+
+    section, *path = key.split(".")
+    if section not in SECTIONS:
+        raise TrackerError(f"--cfg-options {key}: the configuration has no field {section!r}; "
+                           f"known are {', '.join(sorted(SECTIONS))}")
+    if path[:-1] and not isinstance(config[section], Mapping):
+        raise TrackerError(f"--cfg-options {key}: {section} is {config[section]!r}, not a section with fields")
     node: Any = config
-    for parent in parents:
-        node = node.get(parent) if isinstance(node, Mapping | Config) else None
-        if node is None:
-            raise TrackerError(f"--cfg-options {key}: the configuration has no field {parent!r}")
-    if last not in node and parents[:1] != ["model"]:  # the model's own fields have defaults and are checked there
-        raise TrackerError(f"--cfg-options {key}: the configuration has no field {last!r}; "
-                           f"known are {', '.join(sorted(node))}")
-    node[last] = value
+    name, kind = section, section_kinds(config)[section]
+    for index, field_name in enumerate(path):
+        if not is_dataclass(kind):
+            raise TrackerError(f"--cfg-options {key}: {'.'.join([section, *path[:index]])} has no fields")
+        hints = get_type_hints(kind)
+        if field_name not in hints:
+            raise TrackerError(f"--cfg-options {key}: the configuration has no field {field_name!r}; "
+                               f"known are {', '.join(sorted(hints))}")
+        if not isinstance(node.get(name), Mapping):
+            node[name] = ConfigDict()
+        node, name, kind = node[name], field_name, without_none(hints[field_name])
+        if get_origin(kind) is dict and path[index + 1:]:  # its keys are free, and may hold dots
+            if not isinstance(node.get(name), Mapping):
+                node[name] = ConfigDict()
+            node, name = node[name], ".".join(path[index + 1:])
+            break
+    node[name] = ConfigDict(value) if isinstance(value, Mapping) else value
 
 
-def typed(kind: type[Options], options: Mapping[str, Any], where: str) -> Options:
+def typed(kind: type[Options], options: Mapping[str, Any], where: str, base: Options | None = None) -> Options:
     """Make the dataclass `kind` of a section's fields; fields that are dataclasses take sections of their own.
 
+    Args:
+        kind: dataclass whose annotations are int, float, str, bool, dict[str, str], dataclasses, or one of these or
+            None.
+        options: fields by name.
+        where: place of the section in the configuration, such as ``data.pairs``.
+        base: what fields are that `options` does not name; by default those of the dataclass.
+
     Raises:
-        TrackerError: an unknown field; the message names it, its place `where` and those that are known.
+        TrackerError: a field that is unknown, missing or has a value that it cannot take; the message names it and
+            what it can take.
     """
-    known = {entry.name for entry in fields(kind)}
-    unknown = sorted(set(options) - known)
+    if not isinstance(options, Mapping):
+        raise TrackerError(f"{where} is {options!r}; it must be a section with fields of {kind.__name__}")
+    known = {entry.name: entry for entry in fields(kind)}
+    unknown = sorted(str(name) for name in set(options) - set(known))
     if unknown:
         raise TrackerError(f"unknown field {where}.{unknown[0]}; known are {', '.join(sorted(known))}")
     hints = get_type_hints(kind)
-    values = {key: typed(hints[key], value, f"{where}.{key}") if is_dataclass(hints[key]) else value
-              for key, value in options.items()}
-    return kind(**values)
+    values = {} if base is None else {name: getattr(base, name) for name in known}
+    for name, value in options.items():
+        values[name] = _value(hints[name], value, f"{where}.{name}", _default(known[name], base))
+    missing = [name for name, entry in known.items() if name not in values and _default(entry, None) is MISSING]
+    if missing:
+        raise TrackerError(f"{where}.{missing[0]} is missing; give it a value")
+    try:
+        return kind(**values)
+    except ValueError as error:  # of a dataclass that checks its fields and begins its message with their names
+        named = str(error).split(" ")[0].split(".")[0] in known
+        raise TrackerError(f"{where}{'.' if named else ': '}{error}") from error
+
+
+def without_none(hint: Any) -> Any:
+    """`X` of the annotation ``X | None``, any other as it is."""
+    choices = [choice for choice in get_args(hint) if choice is not type(None)]
+    return choices[0] if isinstance(hint, UnionType) and len(choices) == 1 else hint
+
+
+def _default(entry: Field, base: Any) -> Any:
+    if base is not None:
+        return getattr(base, entry.name)
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
+
+
+def _value(hint: Any, value: Any, where: str, default: Any) -> Any:
+    """`value` as the annotation `hint` wants it; TrackerError where it is of another type."""
+    kind = without_none(hint)
+    optional = kind is not hint
+    if value is None and optional:
+        return None
+    if is_dataclass(kind):
+        return typed(kind, value, where, default if is_dataclass(default) else None)
+    number = not isinstance(value, bool) and isinstance(value, int | float)
+    fits, allowed = {
+        int: (number and isinstance(value, int), "an integer"),
+        float: (number and isfinite(value), "a number"),
+        str: (isinstance(value, str), "a word"),
+        bool: (isinstance(value, bool), "True or False"),
+        dict[str, str]: (isinstance(value, Mapping) and all(isinstance(text, str) for text in
+                                                            (*value.keys(), *value.values())), "texts by name"),
+    }[kind]
+    if not fits:
+        raise TrackerError(f"{where} is {value!r}; it must be {allowed}{' or None' if optional else ''}")
+    return value

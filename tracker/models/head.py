@@ -9,7 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from b2nn.layers import activation
+from b2nn.activations import ACTIVATIONS, activation
+from tracker.errors import TrackerError
 
 
 class Predictions(NamedTuple):
@@ -33,6 +34,14 @@ class HeadConfig:
     channels: int = 256
     depth: int = 3
     activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        if self.channels < 1:
+            raise TrackerError(f"channels is {self.channels}; it must be at least 1")
+        if self.depth < 1:
+            raise TrackerError(f"depth is {self.depth}; it must be at least 1")
+        if self.activation not in ACTIVATIONS:
+            raise TrackerError(f"activation is {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}")
 
 
 class AnchorFreeHead(nn.Module):

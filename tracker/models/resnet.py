@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from b2nn.layers import activation
+from b2nn.activations import ACTIVATIONS, activation
 from tracker.errors import TrackerError
 
 STEMS = ("resnet", "light")
@@ -36,13 +36,15 @@ class BackboneConfig:
 
     def __post_init__(self) -> None:
         if self.stride not in (8, 16):
-            raise TrackerError(f"backbone.stride is {self.stride}; choose 8 or 16")
+            raise TrackerError(f"stride is {self.stride}; choose 8 or 16")
         if self.stem not in STEMS:
-            raise TrackerError(f"backbone.stem is {self.stem!r}; choose one of {', '.join(STEMS)}")
+            raise TrackerError(f"stem is {self.stem!r}; choose one of {', '.join(STEMS)}")
         if self.shortcut not in SHORTCUTS:
-            raise TrackerError(f"backbone.shortcut is {self.shortcut!r}; choose one of {', '.join(SHORTCUTS)}")
+            raise TrackerError(f"shortcut is {self.shortcut!r}; choose one of {', '.join(SHORTCUTS)}")
         if not 0 < self.width <= 4:
-            raise TrackerError(f"backbone.width is {self.width}; choose a multiplier in (0, 4]")
+            raise TrackerError(f"width is {self.width}; choose a multiplier in (0, 4]")
+        if self.activation not in ACTIVATIONS:
+            raise TrackerError(f"activation is {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}")
 
 
 class Block(nn.Module):
@@ -75,7 +77,8 @@ def _projection(inputs: int, outputs: int, stride: int, pooled: bool) -> nn.Sequ
     """1x1 shortcut; `pooled` averages before it instead of dropping three cells of four."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if pooled and stride > 1:
-        layers["pool"] = nn.AvgPool2d(stride, stride)
+        # Odd maps keep their last column, as they do in the strided conv beside it.
+        layers["pool"] = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
         stride = 1
     layers["0"] = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
     layers["1"] = nn.BatchNorm2d(outputs)
@@ -133,7 +136,7 @@ class ResNet18(nn.Module):
                 raise TrackerError(f"--pretrained: the weights lack {key!r}; the backbone must have stem 'resnet'")
             if state[key].shape != value.shape:
                 raise TrackerError(f"--pretrained: {key!r} is {tuple(state[key].shape)}, the backbone needs "
-                                   f"{tuple(value.shape)}; width must be 1")
+                                   f"{tuple(value.shape)}; width must be 1 and stem 'resnet'")
         self.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
 
 
@@ -145,5 +148,3 @@ def _initialize(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-
-

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from tracker.errors import TrackerError
 from tracker.models.correlation import DepthwiseCorrelation
 from tracker.models.head import AnchorFreeHead, HeadConfig, Predictions
 from tracker.models.resnet import BackboneConfig, ResNet18
@@ -35,6 +36,26 @@ class SiameseConfig:
     template_size: int = 127
     search_size: int = 255
     full_precision: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.neck_channels < 1:
+            raise TrackerError(f"neck_channels is {self.neck_channels}; it must be at least 1")
+        if self.template_size < 1:
+            raise TrackerError(f"template_size is {self.template_size}; it must be at least 1")
+        if self.search_size < self.template_size:
+            raise TrackerError(f"search_size is {self.search_size}; it must be at least template_size = "
+                               f"{self.template_size}")
+        cells = -(-self.template_size // self.backbone.stride)
+        inside = self.first_cell >= 0 and self.first_cell + self.template_cells <= cells
+        if self.template_cells < 1 or self.template_cells % 2 == 0 or not inside:
+            raise TrackerError(f"template_cells is {self.template_cells}; it must be odd and fit around the centre of "
+                               f"the template's {cells} x {cells} cells")
+
+    @property
+    def first_cell(self) -> int:
+        """Row and column of the kernel's first cell. Cell i of a map looks at pixel stride * i."""
+        centre = round((self.template_size - 1) / 2 / self.backbone.stride)
+        return centre - self.template_cells // 2
 
 
 class SiameseNetwork(nn.Module):
@@ -67,6 +88,11 @@ class SiameseNetwork(nn.Module):
         predictions = {f"head.{name}": "makes a prediction" for name in ("cls", "centerness", "box")}
         return {**predictions, **self.config.full_precision}
 
+    @property
+    def prune_keep(self) -> tuple[str, ...]:
+        """Patterns of modules whose output channels pruning keeps: both crops' features are correlated."""
+        return ("neck.*",)
+
     def features(self, crops: Tensor) -> Tensor:  # (B, 3, S, S) -> (B, neck, S / stride, S / stride)
         return self.neck(self.backbone((crops - self.mean) / self.std))
 
@@ -74,10 +100,8 @@ class SiameseNetwork(nn.Module):
         return self.kernel(self.features(template))
 
     def kernel(self, features: Tensor) -> Tensor:
-        """The cells around the template's centre. Cell i of a map looks at pixel stride * i."""
-        centre = round((self.config.template_size - 1) / 2 / self.stride)
-        first = centre - self.config.template_cells // 2
-        cells = slice(first, first + self.config.template_cells)
+        """The cells around the template's centre."""
+        cells = slice(self.config.first_cell, self.config.first_cell + self.config.template_cells)
         return features[:, :, cells, cells]
 
     def forward(self, kernel: Tensor, search: Tensor) -> Predictions:

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from tracker.errors import TrackerError
 from tracker.models.correlation import PlainCorrelation
+
+SMALLEST_TEMPLATE = 87  # pixels, of which the unpadded convs leave one cell
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,13 @@ class SiamFCConfig:
     template_size: int = 127
     search_size: int = 255
     full_precision: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.template_size < SMALLEST_TEMPLATE:
+            raise TrackerError(f"template_size is {self.template_size}; it must be at least {SMALLEST_TEMPLATE}")
+        if self.search_size < self.template_size:
+            raise TrackerError(f"search_size is {self.search_size}; it must be at least template_size = "
+                               f"{self.template_size}")
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -59,6 +69,11 @@ class SiamFC(nn.Module):
     def full_precision(self) -> dict[str, str]:
         """Modules that stay in full precision in every plan, with the reason."""
         return {"backbone.conv5.0": "makes the features that are correlated", **self.config.full_precision}
+
+    @property
+    def prune_keep(self) -> tuple[str, ...]:
+        """Patterns of modules whose output channels pruning keeps: none."""
+        return ()
 
     def features(self, crops: Tensor) -> Tensor:
         return self.backbone(crops.flip(1).float())

@@ -1,0 +1,193 @@
+"""What every section of a configuration may hold: its fields, their types and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from b2nn.search.mixbin import MixBinOptions
+from datasets.pairs import PairOptions
+from tracker.config import typed
+from tracker.errors import TrackerError
+from tracker.localize import AnchorFreeOptions, ScaleSearchOptions
+from tracker.losses import Distillation
+from tracker.models import SiameseConfig, SiamFCConfig
+from tracker.online import LostOptions
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class SourceWeights:
+    """How often a pair comes from each source, in relation to the others."""
+
+    got10k: float
+    lasot: float
+    images: float
+    synthetic: float
+
+    def __post_init__(self) -> None:
+        _require(self, "at least 0", got10k=self.got10k >= 0, lasot=self.lasot >= 0, images=self.images >= 0,
+                 synthetic=self.synthetic >= 0)
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """Training pairs: a process's batch, loader processes, sources, and how pairs are drawn."""
+
+    batch_size: int
+    workers: int
+    weights: SourceWeights
+    pairs: PairOptions = field(default_factory=PairOptions)
+
+    def __post_init__(self) -> None:
+        _require(self, "at least 1", batch_size=self.batch_size >= 1)
+        _require(self, "at least 0", workers=self.workers >= 0)
+
+
+@dataclass(frozen=True)
+class PhaseSection:
+    """Schedule of a phase, and what it learns from the teacher (None: nothing)."""
+
+    iterations: int
+    lr: float
+    weight_decay: float
+    distillation: Distillation | None = None
+
+    def __post_init__(self) -> None:
+        _require(self, "at least 1", iterations=self.iterations >= 1)
+        _require(self, "above 0", lr=self.lr > 0)
+        _require(self, "at least 0", weight_decay=self.weight_decay >= 0)
+        if self.distillation:
+            weights = vars(self.distillation)
+            _require(self.distillation, "at least 0", "distillation.",
+                     **{name: value >= 0 for name, value in weights.items()})
+
+
+@dataclass(frozen=True)
+class SearchSection(PhaseSection):
+    """The search phase, with the options of MixBin."""
+
+    mixbin: MixBinOptions = field(default_factory=MixBinOptions)
+
+
+@dataclass(frozen=True)
+class RuntimeSection:
+    """How training runs, whatever is trained.
+
+    Attributes:
+        precision: of the passes, one of `PRECISIONS`.
+        ema: decay of the averaged weights; 0 for none.
+        checkpoint_interval, log_interval: iterations.
+        threads: of torch; None leaves the choice to torch.
+    """
+
+    precision: str
+    ema: float
+    checkpoint_interval: int
+    log_interval: int
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(self, " or ".join(PRECISIONS), precision=self.precision in PRECISIONS)
+        _require(self, "at least 0 and below 1", ema=0 <= self.ema < 1)
+        _require(self, "at least 1", checkpoint_interval=self.checkpoint_interval >= 1,
+                 log_interval=self.log_interval >= 1)
+        _require(self, "at least 1 or None", threads=self.threads is None or self.threads >= 1)
+
+
+@dataclass(frozen=True)
+class AnchorFreeTracking(AnchorFreeOptions, LostOptions):
+    """The `tracking` section of a network with the anchor-free head."""
+
+    def __post_init__(self) -> None:
+        _require_lost(self)
+        _require(self, "from 0 to 1", window_influence=0 <= self.window_influence <= 1, size_lr=0 <= self.size_lr <= 1)
+        _require(self, "at least 0", penalty_k=self.penalty_k >= 0)
+
+
+@dataclass(frozen=True)
+class ScaleSearchTracking(ScaleSearchOptions, LostOptions):
+    """The `tracking` section of SiamFC."""
+
+    def __post_init__(self) -> None:
+        _require_lost(self)
+        _require(self, "odd and at least 1", scales=self.scales >= 1 and self.scales % 2 == 1)
+        _require(self, "above 0", scale_step=self.scale_step > 0, scale_penalty=self.scale_penalty > 0)
+        _require(self, "from 0 to 1", window_influence=0 <= self.window_influence <= 1,
+                 scale_lr=0 <= self.scale_lr <= 1)
+        _require(self, "at least 1", upsampling=self.upsampling >= 1)
+
+
+@dataclass(frozen=True)
+class _TypedSiamese(SiameseConfig):
+    type: str = "siamese"
+
+
+@dataclass(frozen=True)
+class _TypedSiamFC(SiamFCConfig):
+    type: str = "siamfc"
+
+
+def section_kinds(config: Mapping[str, Any]) -> dict[str, type]:
+    """The dataclass that each section of `config` is, by the type of its network.
+
+    Raises:
+        TrackerError: an unknown type of network.
+    """
+    model = config["model"] if isinstance(config["model"], Mapping) else {}
+    kind = model.get("type", "siamese")
+    if kind not in ("siamese", "siamfc"):
+        raise TrackerError(f"model.type is {kind!r}; choose siamese or siamfc")
+    siamfc = kind == "siamfc"
+    return {
+        "model": _TypedSiamFC if siamfc else _TypedSiamese,
+        "data": DataSection,
+        "fp": PhaseSection,
+        "search": SearchSection,
+        "finetune": PhaseSection,
+        "runtime": RuntimeSection,
+        "tracking": ScaleSearchTracking if siamfc else AnchorFreeTracking,
+    }
+
+
+def validate(config: Mapping[str, Any]) -> None:
+    """Check the fields of all sections.
+
+    Raises:
+        TrackerError: naming the first field that is unknown, missing or out of range, its value, and what is allowed.
+    """
+    sections: dict[str, Any] = {
+        name: typed(kind, config[name], name) for name, kind in section_kinds(config).items()}
+    model, data = sections["model"], sections["data"]
+    _require_pairs(data.pairs)
+    for name in ("template_size", "search_size"):
+        drawn, wanted = getattr(data.pairs, name), getattr(model, name)
+        if drawn != wanted:
+            raise TrackerError(f"data.pairs.{name} is {drawn}, but model.{name} is {wanted}; set both to one size")
+
+
+def _require_pairs(pairs: PairOptions) -> None:
+    where = "data.pairs."
+    _require(pairs, "from 0 to 1", where, negative=0 <= pairs.negative <= 1, grey=0 <= pairs.grey <= 1)
+    _require(pairs, "at least 0", where, max_gap=pairs.max_gap >= 0, context=pairs.context >= 0)
+    for name in ("template_view", "search_view"):
+        view = getattr(pairs, name)
+        _require(view, "at least 0", f"{where}{name}.", shift=view.shift >= 0, scale=view.scale >= 0,
+                 aspect=view.aspect >= 0)
+    colour = vars(pairs.colour)
+    _require(pairs.colour, "at least 0", f"{where}colour.", **{name: value >= 0 for name, value in colour.items()})
+
+
+def _require_lost(options: LostOptions) -> None:
+    _require(options, "from 0 to 1", lost_below=0 <= options.lost_below <= 1,
+             found_above=0 <= options.found_above <= 1)
+    _require(options, "at least 1", lost_frames=options.lost_frames >= 1)
+
+
+def _require(options: Any, allowed: str, where: str = "", **valid: bool) -> None:
+    """TrackerError for the first field of `options` that is not valid; its message begins with the field's name."""
+    for name, fine in valid.items():
+        if not fine:
+            raise TrackerError(f"{where}{name} is {getattr(options, name)!r}; it must be {allowed}")
