@@ -8,7 +8,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 DEMO := work_dirs/demo
-SEQUENCE := work_dirs/data/synthetic/val/synthetic_val_000009
+SEQUENCE := work_dirs/data/synthetic/val/synthetic_val_000010
 
 .PHONY: install demo test lint clean
 

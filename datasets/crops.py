@@ -13,6 +13,9 @@ import numpy as np
 from datasets.opencv import cv2
 
 
+SHRINK_FROM = 1.5  # image pixels per pixel of a crop
+
+
 @dataclass(frozen=True)
 class Region:
     """A square of the image: centre and side, in image pixels. It may reach beyond the image."""
@@ -37,9 +40,28 @@ def context_side(width: float, height: float, context: float = 0.5) -> float:
 
 
 def crop(image: np.ndarray, region: Region, size: int, fill: np.ndarray) -> np.ndarray:
-    """Resample `region` of a (H, W, 3) uint8 image to (size, size, 3), with `fill` (3,) outside the image."""
+    """Resample `region` of a (H, W, 3) uint8 image to (size, size, 3), with `fill` (3,) outside the image.
+
+    Strong reductions average over pixels first, as the training caches do; bilinear sampling alone would alias.
+    """
     scale = region.side / size
-    return resample(image, (region.left, region.top), (scale, scale), size, fill)
+    origin, step = (region.left, region.top), (scale, scale)
+    if scale >= SHRINK_FROM:
+        image, origin, step = _shrunk(image, region, scale)
+    return resample(image, origin, step, size, fill)
+
+
+def _shrunk(image: np.ndarray, region: Region, scale: float) -> tuple[np.ndarray, tuple, tuple]:
+    """The part of the image that the region meets, averaged down by about `scale`; the region's origin and step in it."""
+    height, width = image.shape[:2]
+    x1, x2 = (int(np.clip(edge, 0, width)) for edge in (np.floor(region.left), np.ceil(region.left + region.side)))
+    y1, y2 = (int(np.clip(edge, 0, height)) for edge in (np.floor(region.top), np.ceil(region.top + region.side)))
+    if x1 >= x2 or y1 >= y2:  # the region lies outside the image
+        return image, (region.left, region.top), (scale, scale)
+    shape = max(1, round((x2 - x1) / scale)), max(1, round((y2 - y1) / scale))
+    small = cv2.resize(image[y1:y2, x1:x2], shape, interpolation=cv2.INTER_AREA)
+    fx, fy = shape[0] / (x2 - x1), shape[1] / (y2 - y1)
+    return small, ((region.left - x1) * fx, (region.top - y1) * fy), (scale * fx, scale * fy)
 
 
 def resample(image: np.ndarray, origin: tuple[float, float], step: tuple[float, float], size: int,

@@ -45,3 +45,20 @@ def test_pixels_land_where_boxes_do():
 def test_negative_step_mirrors():
     image = np.random.default_rng(0).integers(0, 256, (10, 10, 3), dtype=np.uint8)
     np.testing.assert_array_equal(resample(image, (10, 0), (-1, 1), 10, np.zeros(3)), image[:, ::-1])
+
+
+@given(cx=st.floats(-100, 400), cy=st.floats(-100, 400), side=st.floats(300, 900))
+def test_strong_reductions_keep_the_geometry(cx, cy, side):
+    y, x = np.mgrid[:240, :320]
+    image = np.repeat((x * 0.5 + y * 0.3)[..., None], 3, axis=2).astype(np.uint8)  # a ramp has no detail to alias
+    region, fill = Region(cx, cy, side), np.zeros(3)
+    plain = resample(image, (region.left, region.top), (side / 100, side / 100), 100, fill)
+    inside = resample(np.full_like(image, 255), (region.left, region.top), (side / 100,) * 2, 100, fill)[..., 0] == 255
+    inside[1:-1, 1:-1] &= inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    difference = np.abs(crop(image, region, 100, fill).astype(int) - plain)[inside]
+    assert difference.size == 0 or difference.mean() <= 2
+
+
+def test_strong_reductions_do_not_alias():
+    checker = np.repeat((np.indices((200, 200)).sum(axis=0) % 2 * 255)[..., None], 3, axis=2).astype(np.uint8)
+    assert crop(checker, Region(100, 100, 200), 50, np.zeros(3)).std() < 3

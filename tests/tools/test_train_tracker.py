@@ -91,7 +91,7 @@ def test_a_killed_run_resumes_into_a_finished_tracker(lmdb, tmp_path):
 
 def test_two_processes_train_one_tracker(lmdb, tmp_path):
     arguments = command(lmdb, tmp_path / "runs", "--budget", "0.5", options=("fp.iterations=3",))
-    result = run(["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29533", *arguments])
+    result = run(["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments])
     assert result.returncode == 0, result.stderr[-2000:]
     summary = json.loads((tmp_path / "runs" / "mixbin-0.5" / "summary.json").read_text())
     assert summary["processes"] == 2

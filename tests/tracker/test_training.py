@@ -138,8 +138,10 @@ def test_a_killed_search_finds_the_plan_of_a_straight_one(trained, caches, tmp_p
     folder = tmp_path / "mixbin-0.5" / "search"
     assert list(folder.glob("iter_*.pth")) and not (folder / "plan.json").exists()
     train(Job(config(), ("mixbin",), 0.5, tmp_path, caches, resume=True))
-    for file in ("plan.json", "trace.json"):
-        assert (folder / file).read_text() == (trained / "mixbin-0.5" / "search" / file).read_text()
+    straight = trained / "mixbin-0.5" / "search"
+    assert (folder / "plan.json").read_text() == (straight / "plan.json").read_text()
+    traces = [json.loads((path / "trace.json").read_text()) for path in (folder, straight)]
+    assert traces[0]["steps"] == traces[1]["steps"]
 
 
 def test_half_a_checkpoint_is_passed_over(tmp_path):
@@ -152,7 +154,7 @@ def test_half_a_checkpoint_is_passed_over(tmp_path):
 
 def test_an_unfinished_run_is_not_touched_without_resume(caches, tmp_path):
     folder = pipeline.RunFolder(tmp_path / "fp", pipeline.FP_SECTIONS)
-    folder.open(config(), resume=False)
+    assert not folder.claim(config(), resume=False)
     with pytest.raises(TrackerError, match="--resume"):
         train(Job(config(), ("fp",), None, tmp_path, caches))
 
@@ -178,12 +180,12 @@ def test_no_weight_decay_on_latent_weights_norms_and_gates():
 @pytest.mark.parametrize(("budget", "message"), [(0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (0.001, "floor")])
 def test_infeasible_budgets_are_refused_before_anything_runs(budget, message):
     with pytest.raises(BudgetError, match=message):
-        check(config(), ("mixbin",), budget, None)
+        check(config(), ("mixbin",), budget)
 
 
 def test_methods_that_need_a_budget_ask_for_one():
     with pytest.raises(TrackerError, match="--budget"):
-        check(config(), ("random",), None, None)
+        check(config(), ("random",), None)
 
 
 def test_a_plan_of_another_network_is_refused_by_layer(trained, tmp_path):
@@ -192,3 +194,17 @@ def test_a_plan_of_another_network_is_refused_by_layer(trained, tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(PlanError, match=r"backbone\.layer9\.conv"):
         check(config(), ("mixbin",), 0.5, tmp_path / "plan.json")
+
+
+def test_a_plan_over_the_budget_or_without_use_is_refused(trained):
+    plan = trained / "mixbin-0.5" / "plan.json"
+    with pytest.raises(TrackerError, match="over --budget 0.2"):
+        check(config(), ("mixbin",), 0.2, plan)
+    with pytest.raises(TrackerError, match="not random"):
+        check(config(), ("random",), 0.5, plan)
+
+
+def test_a_budget_that_pruning_cannot_reach_is_refused_before_the_others_train():
+    check(config(), ("mixbin",), 0.22)
+    with pytest.raises(BudgetError):
+        check(config(), ("mixbin", "pruned"), 0.22)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, init_dist, is_main_process
+from mmengine.dist import is_main_process
+from torch import distributed
 
 from datasets import synthetic
 from datasets.lmdb_cache import LmdbCache
@@ -19,6 +21,7 @@ from tracker.config import load_config
 from tracker.device import require_device
 from tracker.errors import TrackerError
 from tracker.training.pipeline import BASELINES, Job, check, train
+from tracker.training.ranks import first_rank
 
 LMDB = Path("work_dirs/data/lmdb")
 
@@ -34,35 +37,39 @@ def train_from_options(budget: float | None, method: str, baselines: bool, confi
     """
     settings = load_config(config, _overrides(cfg_options))
     methods = tuple(dict.fromkeys((method, *(BASELINES if baselines else ()))))
-    check(settings, methods, budget, plan)
+    check(settings, methods, budget, plan, pretrained)
     if device:
         require_device(device)
     target = _device(device)
     if settings.runtime.threads:
         torch.set_num_threads(settings.runtime.threads)
-    if "RANK" in os.environ:
-        init_dist("pytorch", backend="nccl" if target.type == "cuda" else "gloo")
+    if "RANK" in os.environ:  # set by torchrun; mmengine's own start asks for CUDA even on a CPU build
+        # The first process may build caches for hours while the others wait.
+        distributed.init_process_group("nccl" if target.type == "cuda" else "gloo", timeout=timedelta(hours=24))
     started = time.perf_counter()
     caches = _caches(lmdb or LMDB, got10k, lasot, images)
     folder = work_dir or Path("work_dirs") / Path(config).stem
     folders = train(Job(settings, methods, budget, folder, caches, seed, target, plan, pretrained, resume))
     if is_main_process():
         print(f"done in {time.perf_counter() - started:.0f} s: {', '.join(str(path) for path in folders)}")
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
     return folders
 
 
 def _caches(folder: Path, got10k: Path | None, lasot: Path | None, images: Path | None) -> list[LmdbCache]:
     """Caches of the named datasets, of the embedded one where none is named; the first process builds them."""
-    def opened() -> list[LmdbCache]:
-        embedded = None
-        if not (got10k or lasot or images):
-            embedded = synthetic.ensure(synthetic.default_root(), synthetic.SyntheticOptions(), show)
-        return open_training_caches(folder, got10k, lasot, images, embedded, show)
+    def build() -> list[Path]:
+        with progress_bars() as show:
+            embedded = None
+            if not (got10k or lasot or images):
+                embedded = synthetic.ensure(synthetic.default_root(), synthetic.SyntheticOptions(), show)
+            return [cache.folder for cache in open_training_caches(folder, got10k, lasot, images, embedded, show)]
 
-    with progress_bars() as show:
-        caches = opened() if is_main_process() else []
-        barrier()
-        return caches or opened()
+    caches = [LmdbCache(path) for path in first_rank(build)]
+    if is_main_process():
+        print("training data: " + ", ".join(f"{cache.folder} ({len(cache)} sequences)" for cache in caches), flush=True)
+    return caches
 
 
 def _device(name: str | None) -> torch.device:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from rich.console import Console
@@ -36,8 +38,28 @@ class ProgressHook(Hook):
             remaining = f", {left:.0f} s left" if left else ""
             print(f"{self.label}: {done}/{runner.max_iters}, loss {loss}{remaining}", flush=True)
 
-    def after_train(self, runner) -> None:
+    def stop(self) -> None:
+        """Give the terminal back, also after an error or Ctrl-C."""
         self.progress.stop()
+
+
+class ClockHook(Hook):
+    """Seconds of training, those before an interruption included."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def before_train(self, runner) -> None:
+        self.started = time.perf_counter() - self.seconds
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self.seconds = time.perf_counter() - self.started
+
+    def before_save_checkpoint(self, runner, checkpoint) -> None:
+        checkpoint["seconds"] = self.seconds
+
+    def after_load_checkpoint(self, runner, checkpoint) -> None:
+        self.seconds = checkpoint["seconds"]
 
 
 class LatentWeightHook(Hook):

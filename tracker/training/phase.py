@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from mmengine.runner import CheckpointLoader, Runner
 from torch.utils.data import DataLoader
 
-from tracker.training.hooks import LatentWeightHook, ProgressHook, RelaxationHook
+from tracker.training.hooks import ClockHook, LatentWeightHook, ProgressHook, RelaxationHook
 from tracker.training.loop import PairTrainLoop
 from tracker.training.module import PairTrainer, parameter_groups
 
@@ -42,7 +44,7 @@ class PhaseSettings:
 
 
 def run_phase(trainer: PairTrainer, settings: PhaseSettings, loader: DataLoader, folder: Path, label: str,
-              runtime: dict[str, Any], seed: int, device: torch.device) -> None:
+              runtime: dict[str, Any], seed: int, device: torch.device) -> float:
     """Train `trainer` in place, going on from the newest checkpoint in `folder`.
 
     Args:
@@ -50,10 +52,14 @@ def run_phase(trainer: PairTrainer, settings: PhaseSettings, loader: DataLoader,
         folder: for checkpoints and mmengine's own files.
         label: what the progress bar says.
         runtime: fields checkpoint_interval, log_interval of the configuration.
+
+    Returns:
+        Seconds of training, those before interruptions included.
     """
     groups = parameter_groups(trainer, settings.lr, settings.weight_decay, settings.gate_lr)
     optimizer = torch.optim.AdamW(groups, lr=settings.lr)
-    hooks: list[Hook] = [ProgressHook(label), LatentWeightHook(trainer.network)]
+    progress, clock = ProgressHook(label), ClockHook()
+    hooks: list[Hook] = [progress, clock, LatentWeightHook(trainer.network)]
     if trainer.relaxation is not None:
         hooks.append(RelaxationHook(trainer.relaxation, runtime["log_interval"]))
     averaging = EMAHook(momentum=1 - settings.ema) if settings.ema else None
@@ -83,10 +89,14 @@ def run_phase(trainer: PairTrainer, settings: PhaseSettings, loader: DataLoader,
         # Names are global in mmengine; two runners of one process must not share a message hub.
         experiment_name=f"{label.replace(' ', '-')}-{uuid.uuid4().hex[:8]}",
     )
-    _log_to(folder.parent / "log.txt", runner.logger)
-    runner.train()
+    with _log_to(folder.parent / "log.txt", runner.logger):
+        try:
+            runner.train()
+        finally:
+            progress.stop()
     if averaging:
         trainer.load_state_dict(averaging.ema_model.module.state_dict())
+    return clock.seconds
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -133,9 +143,17 @@ def _schedule(optimizer: torch.optim.Optimizer, settings: PhaseSettings, gates: 
     ]
 
 
-def _log_to(path: Path, logger: logging.Logger) -> None:
+@contextmanager
+def _log_to(path: Path, logger: logging.Logger) -> Iterator[None]:
     """The runner's lines go to the run's log; the screen shows the progress bar and errors."""
-    if get_rank() == 0:
-        file = logging.FileHandler(path)
-        file.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
-        logger.addHandler(file)
+    if get_rank() != 0:
+        yield
+        return
+    file = logging.FileHandler(path)
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+    logger.addHandler(file)
+    try:
+        yield
+    finally:
+        logger.removeHandler(file)
+        file.close()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import json
 import platform
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,9 +37,10 @@ from tracker.pretrained import load_pretrained
 from tracker.training.loop import pair_loader
 from tracker.training.module import PairTrainer
 from tracker.training.phase import PhaseSettings, run_phase
+from tracker.training.ranks import first_rank
 from tracker.training.runs import RunFolder, summarize, write_json
+from tracker.validation import validate as validate_config
 
-METHODS = ("mixbin", "random", "pruned", "fp", "bnn")
 BASELINES = ("random", "pruned")
 NEEDS_BUDGET = ("mixbin", "random", "pruned")
 BATCHNORM_BATCHES = 30
@@ -80,26 +80,32 @@ class Job:
     resume: bool = False
 
 
-def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: Path | None) -> CostTable:
-    """Refuse what cannot work before any data is read; returns the network's costs.
+def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: Path | None = None,
+          pretrained: Path | None = None) -> None:
+    """Refuse what cannot work before anything is read or written.
 
     Raises:
-        BudgetError, PlanError, TrackerError: naming the option.
+        BudgetError, PlanError, TrackerError: naming the option or field.
     """
+    validate_config(config)
     network = build_network(config.model)
+    if pretrained:
+        load_pretrained(network, pretrained)
     table = cost_table(network)
-    if budget is None and any(method in NEEDS_BUDGET for method in methods):
-        raise TrackerError(f"--method {methods[0]} needs --budget")
-    if budget is not None:
+    needy = [method for method in methods if method in NEEDS_BUDGET]
+    if needy and budget is None:
+        raise TrackerError(f"--method {needy[0]} needs --budget")
+    if needy:
         check_budget(table, budget)
     if plan:
-        validate(load_plan(plan), table)
-    for name in ("fp", "search", "finetune"):
-        if config[name].get("distillation") is not None:
-            typed(Distillation, config[name]["distillation"], f"{name}.distillation")
-    typed(PairOptions, config.data["pairs"], "data.pairs")
-    typed(mixbin.MixBinOptions, config.search["mixbin"], "search.mixbin")
-    return table
+        if "mixbin" not in methods:
+            raise TrackerError(f"--plan {plan}: takes the place of the search of --method mixbin, not {methods[0]}")
+        given = load_plan(plan)
+        validate(given, table)
+        if table.ratio(given.full) > budget:
+            raise TrackerError(f"--plan {plan}: its ratio {table.ratio(given.full):.4f} is over --budget {budget:g}")
+    if "pruned" in methods:  # channels cannot be removed as far as bits can; better said now than after the others
+        pruning.prune(network, *example_inputs(network), budget=budget, keep=network.prune_keep)
 
 
 def train(job: Job) -> list[Path]:
@@ -119,22 +125,17 @@ def run_name(method: str, budget: float | None) -> str:
 def _full_precision(job: Job) -> Network:
     run = RunFolder(job.work_dir / "fp", FP_SECTIONS)
     config = _run_config(job, "fp", None)
-    if run.finished:
-        run.check(config)
+    if first_rank(lambda: run.claim(config, job.resume)):
         _say(f"{run.path}: finished before, used as it is")
         return _load(run, job)
-    run.open(config, job.resume)
-    barrier()
-    started = time.perf_counter()
     torch.manual_seed(job.seed)
     network = build_network(job.config.model)
     if job.pretrained:
         load_pretrained(network, job.pretrained)
     table = cost_table(network)
-    _fit(job, "fp", run, PairTrainer(network, job.config.runtime.precision))
+    seconds = {"fp": _fit(job, "fp", run, PairTrainer(network, job.config.runtime.precision))}
     plan = all_full(table)
     checkpoint = Checkpoint(_plain(job.config.model), _plain(job.config.tracking))
-    seconds = {"fp": time.perf_counter() - started}
     _finish(run, network, checkpoint, plan, summarize(
         "fp", "fp", None, table, plan, table, **_provenance(job, seconds)))
     return _load(run, job)
@@ -144,19 +145,15 @@ def _budgeted(job: Job, method: str, teacher: Network) -> Path:
     name = run_name(method, job.budget)
     run = RunFolder(job.work_dir / name, ALL_SECTIONS if method == "mixbin" else FINETUNE_SECTIONS)
     config = _run_config(job, method, job.budget)
-    if run.finished:
-        run.check(config)
+    if first_rank(lambda: run.claim(config, job.resume)):
         _say(f"{run.path}: finished before, used as it is")
         return run.path
-    run.open(config, job.resume)
-    barrier()
     seconds: dict[str, float] = {}
     network = unfrozen(teacher)
     full_table = cost_table(network)
     pruned = None
     if method == "pruned":
-        # The template's kernel has the neck's channels, so these stay.
-        pruned = pruning.prune(network, *example_inputs(network), budget=job.budget, keep=("neck.*",))
+        pruned = pruning.prune(network, *example_inputs(network), budget=job.budget, keep=network.prune_keep)
         table = cost_table(network)
         plan = all_full(table)
     else:
@@ -166,10 +163,8 @@ def _budgeted(job: Job, method: str, teacher: Network) -> Path:
     _say(f"{name}: counted FLOPs ratio {table.counted(plan.full) / full_table.total:.4f}"
          + (f" of a budget of {job.budget:g}" if method in NEEDS_BUDGET else "")
          + f"; {len(plan.binary)} of {len(table.eligible)} eligible units binary")
-    started = time.perf_counter()
-    _fit(job, "finetune", run, PairTrainer(network, job.config.runtime.precision, teacher,
-                                           distillation(job.config.finetune)))
-    seconds["finetune"] = time.perf_counter() - started
+    trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(job.config.finetune))
+    seconds["finetune"] = _fit(job, "finetune", run, trainer)
     checkpoint = Checkpoint(_plain(job.config.model), _plain(job.config.tracking),
                             plan if method != "pruned" else None, pruned)
     _finish(run, network, checkpoint, plan, summarize(
@@ -188,9 +183,8 @@ def _plan(job: Job, method: str, run: RunFolder, table: CostTable, teacher: Netw
         return load_plan(job.plan)
     file = run.path / "search" / "plan.json"
     if not file.is_file():
-        started = time.perf_counter()
         _search(job, run, table, teacher, file)
-        seconds["search"] = time.perf_counter() - started
+    seconds["search"] = json.loads(file.with_name("trace.json").read_text())["seconds"]
     return load_plan(file)
 
 
@@ -202,28 +196,29 @@ def _search(job: Job, run: RunFolder, table: CostTable, teacher: Network, file: 
     section = job.config.search
     trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(section), relaxation)
     settings = PhaseSettings(section.iterations, section.lr, section.weight_decay, gate_lr=options.gate_lr)
-    run_phase(trainer, settings, _loader(job, "search", section.iterations), file.parent, f"{run.path.name} search",
-              job.config.runtime, job.seed, job.device)
+    seconds = run_phase(trainer, settings, _loader(job, "search", section.iterations), file.parent,
+                        f"{run.path.name} search", job.config.runtime, job.seed, job.device)
     plan = relaxation.finish()
     if is_main_process():
-        write_json(file.with_name("trace.json"), relaxation.trace())
+        write_json(file.with_name("trace.json"), relaxation.trace() | {"seconds": seconds})
         replace(plan, trace="trace.json").save(file)
     barrier()
 
 
-def _fit(job: Job, phase: str, run: RunFolder, trainer: PairTrainer) -> None:
-    """A phase, and BatchNorm statistics of the averaged weights that it leaves."""
+def _fit(job: Job, phase: str, run: RunFolder, trainer: PairTrainer) -> float:
+    """A phase, and BatchNorm statistics of the averaged weights that it leaves; returns the phase's seconds."""
     section = job.config[phase]
     settings = PhaseSettings(section.iterations, section.lr, section.weight_decay, ema=job.config.runtime.ema)
     label = "fp" if phase == "fp" else f"{run.path.name} {phase}"
-    run_phase(trainer, settings, _loader(job, phase, section.iterations), run.path / phase, label,
-              job.config.runtime, job.seed, job.device)
+    seconds = run_phase(trainer, settings, _loader(job, phase, section.iterations), run.path / phase, label,
+                        job.config.runtime, job.seed, job.device)
 
     def forward(batch: dict[str, torch.Tensor]) -> None:
         trainer(**{key: value.to(job.device) for key, value in batch.items()})
 
     reestimate_batchnorm(trainer.network, _loader(job, phase, BATCHNORM_BATCHES), forward)
     trainer.network.cpu()
+    return seconds
 
 
 def _loader(job: Job, phase: str, iterations: int) -> DataLoader:

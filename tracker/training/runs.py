@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
 
 from b2nn.cost import CostTable
 from b2nn.plan import BinarizationPlan
@@ -27,36 +26,29 @@ class RunFolder:
     path: Path
     sections: tuple[str, ...]  # of the configuration, on which the run depends
 
-    @property
-    def finished(self) -> bool:
-        return (self.path / "summary.json").is_file()
-
-    def open(self, config: Config, resume: bool) -> None:
-        """Claim the folder for `config`.
+    def claim(self, config: Config, resume: bool) -> bool:
+        """Take the folder for `config`; whether the run in it has finished before.
 
         Raises:
-            TrackerError: it holds an unfinished run and `resume` is not asked for, or a run of another configuration.
+            TrackerError: it holds an unfinished run and `resume` is not asked for, or a run of another configuration
+                (naming the first field that differs).
         """
         file = self.path / "config.py"
-        if file.is_file():
-            if not resume:
-                raise TrackerError(f"{self.path}: holds an unfinished run; go on with --resume or choose another "
-                                   "--work-dir")
-            self.check(config)
-        elif is_main_process():
+        finished = (self.path / "summary.json").is_file()
+        if not file.is_file():
             self.path.mkdir(parents=True, exist_ok=True)
             temporary = file.with_suffix(".tmp.py")
             config.dump(str(temporary))
             os.replace(temporary, file)
-
-    def check(self, config: Config) -> None:
-        """Raises TrackerError if the run was made with another configuration, naming the first field that differs."""
-        stored = Config.fromfile(self.path / "config.py")
-        wanted = Config.fromstring(config.pretty_text, ".py")
+            return False
+        if not finished and not resume:
+            raise TrackerError(f"{self.path}: holds an unfinished run; go on with --resume or choose another "
+                               "--work-dir")
+        stored, wanted = Config.fromfile(file), Config.fromstring(config.pretty_text, ".py")
         difference = _first_difference(*({name: one[name] for name in self.sections} for one in (stored, wanted)))
         if difference:
-            raise TrackerError(f"{self.path / 'config.py'}: the run was made with another {difference}; "
-                               "choose another --work-dir")
+            raise TrackerError(f"{file}: the run was made with another {difference}; choose another --work-dir")
+        return finished
 
     def finish(self, network: Network, checkpoint: Checkpoint, plan: BinarizationPlan,
                summary: dict[str, Any]) -> None:
