@@ -52,15 +52,13 @@ def load_config(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
 
 
 def _override(config: Config, key: str, value: Any) -> None:
-    """Set the field `key`; sections that are absent or None on the way to it become dicts."""
+    """Set the field `key`; what is no section on the way to it becomes one."""
     from tracker.validation import section_kinds  # it knows every section, and they know this module
 
     section, *path = key.split(".")
     if section not in SECTIONS:
         raise TrackerError(f"--cfg-options {key}: the configuration has no field {section!r}; "
                            f"known are {', '.join(sorted(SECTIONS))}")
-    if path[:-1] and not isinstance(config[section], Mapping):
-        raise TrackerError(f"--cfg-options {key}: {section} is {config[section]!r}, not a section with fields")
     node: Any = config
     name, kind = section, section_kinds(config)[section]
     for index, field_name in enumerate(path):
@@ -70,15 +68,17 @@ def _override(config: Config, key: str, value: Any) -> None:
         if field_name not in hints:
             raise TrackerError(f"--cfg-options {key}: the configuration has no field {field_name!r}; "
                                f"known are {', '.join(sorted(hints))}")
-        if not isinstance(node.get(name), Mapping):
-            node[name] = ConfigDict()
-        node, name, kind = node[name], field_name, without_none(hints[field_name])
+        node, name, kind = _subsection(node, name), field_name, without_none(hints[field_name])
         if get_origin(kind) is dict and path[index + 1:]:  # its keys are free, and may hold dots
-            if not isinstance(node.get(name), Mapping):
-                node[name] = ConfigDict()
-            node, name = node[name], ".".join(path[index + 1:])
+            node, name = _subsection(node, name), ".".join(path[index + 1:])
             break
     node[name] = ConfigDict(value) if isinstance(value, Mapping) else value
+
+
+def _subsection(node: Any, name: str) -> Any:
+    if not isinstance(node.get(name), Mapping):
+        node[name] = ConfigDict()
+    return node[name]
 
 
 def typed(kind: type[Options], options: Mapping[str, Any], where: str, base: Options | None = None) -> Options:

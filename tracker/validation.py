@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from b2nn.layers import SCALES
+from b2nn.quantizers import ESTIMATORS
 from b2nn.search.mixbin import MixBinOptions
 from datasets.pairs import PairOptions
 from tracker.config import typed
@@ -70,6 +72,12 @@ class SearchSection(PhaseSection):
     """The search phase, with the options of MixBin."""
 
     mixbin: MixBinOptions = field(default_factory=MixBinOptions)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, choices in (("estimator", ESTIMATORS), ("scale", SCALES)):
+            _require(self.mixbin, f"one of {', '.join(choices)}", "mixbin.",
+                     **{name: getattr(self.mixbin, name) in choices})
 
 
 @dataclass(frozen=True)

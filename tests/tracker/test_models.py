@@ -121,3 +121,23 @@ def test_presets_load_and_overrides_are_checked():
         load_config("huge")
     with pytest.raises(TrackerError, match="no such file"):
         load_config("absent.py")
+
+
+@pytest.mark.parametrize("size", [200, 255, 256, 239])
+@pytest.mark.parametrize("stride", [8, 16])
+def test_every_search_size_gives_maps_on_the_grid(size, stride):
+    backbone = TINY["backbone"] | {"stride": stride}
+    network = build_network(TINY | {"search_size": size, "backbone": backbone}).eval()
+    cells = network.grid().shape[1:]
+    assert cells == (-(-size // stride),) * 2
+    assert network(*example_inputs(network)).cls.shape == (1, *cells)
+
+
+def test_the_pooled_shortcut_of_an_odd_map_averages_only_over_cells_that_are_there():
+    shortcut = ResNet18(BackboneConfig(0.125, 8, "light", "conv")).layer2[0].downsample
+    assert torch.equal(shortcut.pool(torch.ones(1, 8, 5, 5)), torch.ones(1, 8, 3, 3))
+
+
+def test_pruning_keeps_what_is_correlated(tiny_network):
+    assert tiny_network.prune_keep == ("neck.*",)
+    assert build_network({"type": "siamfc"}).prune_keep == ()

@@ -133,9 +133,9 @@ class ResNet18(nn.Module):
             if key.endswith(("num_batches_tracked",)) or ".act" in key or key.startswith("act1"):
                 continue
             if key not in state:
-                raise TrackerError(f"--pretrained: the weights lack {key!r}; the backbone must have stem 'resnet'")
+                raise TrackerError(f"the weights lack {key!r}; the backbone must have stem 'resnet'")
             if state[key].shape != value.shape:
-                raise TrackerError(f"--pretrained: {key!r} is {tuple(state[key].shape)}, the backbone needs "
+                raise TrackerError(f"{key!r} is {tuple(state[key].shape)}, the backbone needs "
                                    f"{tuple(value.shape)}; width must be 1 and stem 'resnet'")
         self.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
 
