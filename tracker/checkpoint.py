@@ -11,7 +11,6 @@ import torch
 
 from b2nn import pruning
 from b2nn.convert import binarize
-from b2nn.errors import PlanError
 from b2nn.plan import BinarizationPlan
 from tracker.errors import CheckpointError
 from tracker.models import Network, build_network, cost_table
@@ -48,8 +47,11 @@ def save_checkpoint(path: Path, network: Network, checkpoint: Checkpoint) -> Non
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    torch.save(content, temporary)
-    os.replace(temporary, path)
+    try:
+        torch.save(content, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> tuple[Network, Checkpoint]:
@@ -65,17 +67,23 @@ def load_checkpoint(path: Path, device: str = "cpu") -> tuple[Network, Checkpoin
         content = {"format": FORMAT, "model": {"type": "siamfc"}, "state_dict": content}
     if content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a tracker checkpoint (format {content.get('format')!r}, not {FORMAT!r})")
+    for key in ("model", "tracking"):
+        if not isinstance(content.get(key, {}), dict):
+            raise CheckpointError(f"{path}: {key!r} is {content[key]!r}, not fields of a configuration")
     try:
         checkpoint = Checkpoint(
             model=content["model"],
-            tracking=content.get("tracking") or {},
+            tracking=content.get("tracking", {}),
             plan=BinarizationPlan.from_dict(content["plan"]) if content.get("plan") else None,
             pruned=pruning.PruningPlan.from_dict(content["pruned"]) if content.get("pruned") else None,
         )
         network = shaped_network(checkpoint)
-    except (KeyError, PlanError) as error:
+    except KeyError as error:
+        raise CheckpointError(f"{path}: lacks {error}; give a checkpoint of this project") from error
+    # Errors of the packages are ValueErrors; torch raises the others for plans whose numbers make no network.
+    except (ValueError, TypeError, IndexError, RuntimeError) as error:
         raise CheckpointError(f"{path}: {error}") from error
-    load_weights(network, content["state_dict"], path)
+    load_weights(network, content.get("state_dict"), path)
     network = network.to(device).eval().requires_grad_(False)
     return network.to(memory_format=torch.channels_last), checkpoint
 
@@ -90,13 +98,18 @@ def shaped_network(checkpoint: Checkpoint) -> Network:
     return network
 
 
-def load_weights(network: Network, state: dict[str, torch.Tensor], path: Path) -> None:
+def load_weights(network: Network, state: object, path: Path) -> None:
     """Load all weights or none.
 
+    Args:
+        state: tensors by name; BatchNorm's counts of batches may be missing, as they are in files older than them.
+
     Raises:
-        CheckpointError: naming the first weight that is missing, unknown or of another shape.
+        CheckpointError: no such dict, or naming the first weight that is missing, unknown or of another shape.
     """
+    state = tensors_by_name(state, path)
     own = network.state_dict()
+    state = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")} | state
     problems = [f"lacks {key!r}" for key in own if key not in state]
     problems += [f"has {key!r}, which the architecture lacks" for key in state if key not in own]
     problems += [f"{key!r} is {tuple(state[key].shape)}, the architecture needs {tuple(own[key].shape)}"
@@ -105,6 +118,16 @@ def load_weights(network: Network, state: dict[str, torch.Tensor], path: Path) -
         more = f" (and {len(problems) - 1} more differences)" if len(problems) > 1 else ""
         raise CheckpointError(f"{path}: weights of another architecture: {problems[0]}{more}")
     network.load_state_dict(state)
+
+
+def tensors_by_name(state: object, path: Path) -> dict[str, torch.Tensor]:
+    """`state` itself; CheckpointError that names `path` where it is something else than tensors by name."""
+    if not isinstance(state, dict) or not state:
+        raise CheckpointError(f"{path}: holds no weights")
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise CheckpointError(f"{path}: {key!r} is no weight but {type(value).__name__}")
+    return state
 
 
 def read_file(path: Path) -> dict[str, Any]:

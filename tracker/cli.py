@@ -18,8 +18,16 @@ def run(command: Callable[[], int | None]) -> None:
 
         sys.exit(command() or 0)
     except (B2nnError, DataError, TrackerError, ImportError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {' '.join(_message(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _message(error: Exception) -> str:
+    """What went wrong; torch hands on an error of a DataLoader's worker as the text of its traceback."""
+    text = str(error)
+    if text.startswith("Caught ") and "Original Traceback" in text:
+        return text.rpartition(f"{type(error).__qualname__}: ")[2]
+    return text

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from tracker.checkpoint import FORMAT, load_weights, read_file
+from tracker.checkpoint import FORMAT, load_weights, read_file, tensors_by_name
 from tracker.errors import TrackerError
-from tracker.models import Network, SiamFC
+from tracker.models import Network, SiamFC, build_network
+
+
+def check_pretrained(model: Mapping[str, Any], path: Path) -> None:
+    """Try the weights on a fresh network of the configuration's `model`, before anything is written.
+
+    Raises:
+        TrackerError: as `load_pretrained`, or a bad `model`.
+    """
+    load_pretrained(build_network(model), path)
 
 
 def load_pretrained(network: Network, path: Path) -> None:
@@ -18,10 +29,14 @@ def load_pretrained(network: Network, path: Path) -> None:
     """
     content = read_file(path)
     if content.get("format") == FORMAT:
-        load_weights(network, content["state_dict"], path)
+        load_weights(network, content.get("state_dict"), path)
     elif "backbone.conv1.0.weight" in content or isinstance(network, SiamFC):
         load_weights(network, content, path)
     elif "layer1.0.conv1.weight" in content:
-        network.backbone.load_torchvision(content)
+        weights = tensors_by_name(content, path)
+        try:
+            network.backbone.load_torchvision(weights)
+        except TrackerError as error:
+            raise TrackerError(f"--pretrained {path}: {error}") from error
     else:
         raise TrackerError(f"--pretrained {path}: neither a tracker checkpoint nor torchvision ResNet-18 weights")
