@@ -13,6 +13,7 @@ from pathlib import Path
 
 from datasets.cached_crops import CacheOptions
 from datasets.errors import DataError
+from datasets.files import replacing, write_text
 
 FORMAT = "b2track.cache/1"
 MANIFEST, JOURNAL, DATABASE = "manifest.json", "progress.jsonl", "data.mdb"
@@ -76,12 +77,10 @@ def save(folder: Path, manifest: Manifest) -> None:
         "sequences": [asdict(entry) for entry in manifest.entries],
         "complete": True,
     }
-    temporary = folder / f"{MANIFEST}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
+    with replacing(folder / MANIFEST) as temporary, open(temporary, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, folder / MANIFEST)
     (folder / JOURNAL).unlink(missing_ok=True)
 
 
@@ -104,10 +103,8 @@ def read_journal(folder: Path) -> tuple[dict, list[Entry]]:
 
 def start_journal(folder: Path, source: str, options: CacheOptions, entries: list[Entry]) -> None:
     """Write a journal with these entries in place of the one that is there."""
-    temporary = folder / f"{JOURNAL}.tmp"
     lines = [header(source, options), *(asdict(entry) for entry in entries)]
-    temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    os.replace(temporary, folder / JOURNAL)
+    write_text(folder / JOURNAL, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def append_journal(folder: Path, entries: list[Entry]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.errors import DataError
+from datasets.files import write_text
 from datasets.opencv import cv2
 from datasets.progress import Progress, progress_bars, silent
 from datasets.synthetic_media import Media, find_media
@@ -106,7 +107,7 @@ def generate(root: str | Path, options: SyntheticOptions, progress: Progress = s
     if found and found | {"complete": False} != _content(options, complete=False):
         raise DataError(f"{root}: generated set of other options; delete it or choose another folder")
     root.mkdir(parents=True, exist_ok=True)
-    _write_whole(root / MARKER, json.dumps(_content(options, complete=False), indent=1))
+    write_text(root / MARKER, json.dumps(_content(options, complete=False), indent=1))
     jobs = _jobs(root, options)
     # Threads do: nearly all the time is spent inside OpenCV, which lets others run.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -116,8 +117,8 @@ def generate(root: str | Path, options: SyntheticOptions, progress: Progress = s
     for split in SPLITS:
         names = [folder.name for folder, _, _ in jobs if folder.parent.name == split]
         (root / split).mkdir(exist_ok=True)
-        _write_whole(root / split / "list.txt", "".join(f"{name}\n" for name in names))
-    _write_whole(root / MARKER, json.dumps(_content(options, complete=True), indent=1))
+        write_text(root / split / "list.txt", "".join(f"{name}\n" for name in names))
+    write_text(root / MARKER, json.dumps(_content(options, complete=True), indent=1))
 
 
 def _content(options: SyntheticOptions, complete: bool) -> dict:
@@ -176,12 +177,6 @@ def _write_labels(folder: Path, shots: list[tuple[np.ndarray | None, float]], si
     }
     for name, rows in columns.items():
         (folder / name).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def main() -> int:

@@ -1,13 +1,14 @@
 """Overlap and centre distance of boxes, one row a frame.
 
-Boxes are (N, 4) float64 x, y, w, h in continuous pixels: a box covers [x, x + w) and its area is w * h. The
-"+1" of
-some toolkits cancels: they write right = x + w - 1 and add the one again.
+Boxes are (N, 4) float64 x, y, w, h in continuous pixels: a box covers [x, x + w) and its area is w * h. The "+1"
+of some toolkits cancels: they write right = x + w - 1 and add the one again.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+from datasets.annotations import has_area
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -42,17 +43,10 @@ def normalized_centre_error(predicted: np.ndarray, truth: np.ndarray) -> np.ndar
     return _finite_norm((_centres(predicted) - _centres(truth)) / size)
 
 
-def has_area(boxes: np.ndarray) -> np.ndarray:
-    """(N,) bool: whether a box is finite with positive width and height."""
-    boxes = _rows(boxes)
-    return np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
-
-
 def clip_to_frame(boxes: np.ndarray, frame_size: tuple[int, int]) -> np.ndarray:
     """Boxes as the GOT-10k toolkit confines them to a frame of (width, height) pixels, (N, 4).
 
-    The corner is moved inside first and the size is cut to what then fits: a box that sticks out to the left
-        is
+    The corner is moved inside first and the size is cut to what then fits: a box that sticks out to the left is
     shifted, not cut.
     """
     bound = np.asarray(frame_size, dtype=np.float64)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from datasets.annotations import has_area
 from datasets.errors import DataError
-from eval.boxes import centre_error, clip_to_frame, has_area, iou, normalized_centre_error
+from eval.boxes import centre_error, clip_to_frame, iou, normalized_centre_error
 from eval.protocols import DISTANCES, Protocol
 
 

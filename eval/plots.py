@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from datasets.files import replacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,5 @@ def _plot(
     axes.legend(frameon=True, framealpha=0.9, edgecolor="0.9", fontsize=9,
                 loc="upper right" if mark is None else "upper left")
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    figure.savefig(temporary, format="png")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

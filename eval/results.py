@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from datasets.annotations import read_boxes
 from datasets.errors import DataError
+from datasets.files import write_text
 from datasets.sequence import Sequence
 
 
@@ -104,14 +104,6 @@ def read_times(folder: Path, sequence: Sequence) -> np.ndarray:
         return np.array([float(line) for line in path.read_text().split()])
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot read times ({error})") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write to a temporary name and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 def _box_file(folder: Path, name: str) -> Path:

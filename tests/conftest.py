@@ -18,7 +18,10 @@ def _one_thread_and_fixed_seed():
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder with real sequences (GOT-10k, LaSOT and OTB layouts), from B2TRACK_DATA or beside the checkout."""
+    """Folder with real sequences (GOT-10k, LaSOT and OTB layouts).
+
+    It is `shared/data` beside the checkout; B2TRACK_DATA overrides it. Tests are skipped where there is none.
+    """
     folder = Path(os.environ.get("B2TRACK_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no real sequences in {folder}; set B2TRACK_DATA to their folder")

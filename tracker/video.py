@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from datasets import images
 from datasets.annotations import list_frames
 from datasets.opencv import cv2
 from tracker.errors import TrackerError
-from tracker.online import Result
+from tracker.online import Result, SiameseTracker
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
 COLUMNS = ("frame", "x", "y", "w", "h", "score", "lost", "ms")
@@ -29,16 +28,6 @@ DEFAULT_FPS = 25.0
 # Takes number, annotated image, result and seconds of a frame.
 Write = Callable[[int, np.ndarray, Result, float], None]
 _GREEN, _RED, _BLACK = (80, 220, 60), (50, 60, 235), (0, 0, 0)
-
-
-class Tracker(Protocol):
-    """What `track_video` drives: `tracker.online.SiameseTracker` or anything like it."""
-
-    def init(self, frame: np.ndarray, box: np.ndarray) -> None:
-        """Show the target."""
-
-    def update(self, frame: np.ndarray) -> Result:
-        """Find it in the next frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +80,7 @@ def open_source(name: str) -> Source:
 
 
 def track_video(
-    tracker: Tracker,
+    tracker: SiameseTracker,
     source: Source,
     box: np.ndarray,
     video: Path | None = None,
