@@ -7,10 +7,11 @@ import json
 import math
 from collections.abc import Sequence as Sequences
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from datasets import images
+from datasets.files import write_text
 from datasets.sequence import Sequence
 from eval import results
 from eval.metrics import Scores, Track, score
@@ -105,11 +106,11 @@ def write_report(entries: list[Entry], out: Path, title: str, notes: Sequences[s
         notes: lines below the table.
     """
     rows = [entry.row() for entry in entries]
-    results.write_text(out / "results.json", json.dumps(rows, indent=2, allow_nan=False) + "\n")
+    write_text(out / "results.json", json.dumps(rows, indent=2, allow_nan=False) + "\n")
     head, body = table(entries)
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *body)]
     text = "\n".join([f"# {title}", "", *lines, "", *(f"- {note}" for note in notes)])
-    results.write_text(out / "table.md", text + "\n")
+    write_text(out / "table.md", text + "\n")
     scored = [(entry.spec.name, entry.curves) for entry in entries
               if entry.curves is not None and not math.isnan(entry.curves.success)]
     if scored:
@@ -147,11 +148,17 @@ def table(entries: list[Entry]) -> tuple[list[str], list[list[str]]]:
 
 
 def full_precision(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The row of the full-precision tracker from the same folder of runs as `row`, if there is one."""
-    folder = PurePosixPath(row["tracker"]).parent
-    rivals = [other for other in rows
-              if other["method"] == "fp" and PurePosixPath(other["tracker"]).parent == folder]
+    """The row of the full-precision tracker from the same folder of runs as `row`, if there is one.
+
+    Checkpoints lie in FOLDER/RUN/; names do not tell, for runs of several folders may be called `fp`.
+    """
+    folder = _folder_of_runs(row)
+    rivals = [other for other in rows if other["method"] == "fp" and _folder_of_runs(other) == folder]
     return rivals[0] if rivals and row["method"] != "fp" else None
+
+
+def _folder_of_runs(row: dict[str, Any]) -> Path:
+    return Path(row["checkpoint"]).resolve().parent.parent
 
 
 def _beside(row: dict[str, Any], rival: dict[str, Any] | None, key: str, form: str) -> str:

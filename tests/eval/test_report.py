@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ SUMMARY = dict(method="mixbin", budget=0.3, flops_ratio=0.2951, params_1bit=1203
 
 @pytest.fixture
 def entry(tmp_path, sequences):
-    """Make the entry of a tracker that is off by so many pixels from the second frame on."""
-    def make(name, summary=SUMMARY, offset=0.0, benchmark=GOT10K_BENCHMARK, missing=0):
-        spec = TrackerSpec(name, tmp_path / "checkpoint.pth", summary)
+    """Make the entry of a tracker that is off by so many pixels from the second frame on; `run` is its folder."""
+    def make(name, summary=SUMMARY, offset=0.0, benchmark=GOT10K_BENCHMARK, missing=0, run=None):
+        spec = TrackerSpec(name, tmp_path / (run or name) / "checkpoint.pth", summary)
         for sequence in sequences[missing:]:
             boxes = sequence.boxes + np.array([offset, 0, 0, 0])
             boxes[0] = sequence.boxes[0]
@@ -69,6 +70,17 @@ def test_each_score_has_the_full_precision_trackers_beside_it(entry):
     assert mixbin[:6] == ["demo/mixbin-0.3", "mixbin", "0.30", ".295", "120,345", "4,321"]
     assert mixbin[head.index("fps")] == "2.0 (2.0)"
     assert fp[2] == "-"
+
+
+def test_full_precision_trackers_of_other_folders_are_no_rivals(entry, tmp_path, monkeypatch):
+    fp = {"method": "fp"}
+    named_alone = [entry("mixbin-0.3", run="a/mixbin-0.3"), entry("fp", summary=fp, run="b/fp")]
+    head, (mixbin, _) = table(named_alone)
+    assert mixbin[head.index("AO")] == "1.000"
+    monkeypatch.chdir(tmp_path)
+    relative = replace(named_alone[1], spec=replace(named_alone[1].spec, checkpoint=Path("a/fp/checkpoint.pth")))
+    head, (mixbin, _) = table([named_alone[0], relative])
+    assert mixbin[head.index("AO")] == "1.000 (1.000)"
 
 
 def test_normalised_precision_is_a_column_where_the_protocol_has_it(entry):
