@@ -14,6 +14,7 @@ import lmdb
 import numpy as np
 
 from datasets import cache_manifest
+from datasets.cache_lock import build_lock
 from datasets.cache_manifest import Entry, Manifest
 from datasets.cache_records import ARRAYS, array_key, checksum, frame_key, keys
 from datasets.cached_crops import CacheOptions, encode
@@ -34,31 +35,39 @@ def write(sequences: Iterable[Sequence], folder: str | Path, options: CacheOptio
     """Write the cache of `sequences` to `folder`, or finish the one that was begun there.
 
     Sequences that never show their target are left out. What an earlier run has committed is checked and
-    kept; a complete cache of the same source, options and sequences is left as it is.
+    kept; a complete cache of the same source, options and sequences is left as it is. Where another process is
+    writing this cache, wait for it.
 
     Args:
         sequences: with one box for every frame.
         folder: created where needed; holds nothing but this cache.
         options: how frames are stored.
         source: what the sequences are, such as ``got10k-train``; later readers compare it.
-        progress: told of the frames that are done.
+        progress: told of the frames that are done, and of waiting.
         workers: threads that decode and encode; one a core by default.
 
     Raises:
-        DataError: the folder holds something else, a frame is unreadable, names are not unique.
+        DataError: the folder holds something else or cannot be written, a frame is unreadable, names are not
+            unique.
     """
     folder = Path(folder)
     kept = _checked(sequences, source)
-    if _is_written(folder, kept, options, source):
-        return
-    _claim(folder, options, source)
+    with build_lock(folder, progress):
+        if not _is_written(folder, kept, options, source):
+            _claim(folder, options, source)
+            _fill(folder, kept, options, source, progress, workers or os.cpu_count() or 1)
+
+
+def _fill(folder: Path, kept: list[Sequence], options: CacheOptions, source: str, progress: Progress,
+          workers: int) -> None:
+    """Encode what is missing of a claimed cache and declare it complete."""
     environment = lmdb.open(str(folder), map_size=_map_size(folder), readahead=False)
     try:
         entries = _committed(environment, folder, kept)
         cache_manifest.start_journal(folder, source, options, list(entries.values()))
         missing = [sequence for sequence in kept if sequence.name not in entries]
         report = _frame_report(progress, f"caching {folder.name}", kept, missing)
-        for batch in _batches(_encoded(missing, options, workers or os.cpu_count() or 1, report)):
+        for batch in _batches(_encoded(missing, options, workers, report)):
             _commit(environment, [record for _, records in batch for record in records])
             cache_manifest.append_journal(folder, [entry for entry, _ in batch])
             entries.update((entry.name, entry) for entry, _ in batch)
