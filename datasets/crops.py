@@ -12,7 +12,6 @@ import numpy as np
 
 from datasets.opencv import cv2
 
-
 SHRINK_FROM = 1.5  # image pixels per pixel of a crop
 
 
@@ -52,7 +51,7 @@ def crop(image: np.ndarray, region: Region, size: int, fill: np.ndarray) -> np.n
 
 
 def _shrunk(image: np.ndarray, region: Region, scale: float) -> tuple[np.ndarray, tuple, tuple]:
-    """The part of the image that the region meets, averaged down by about `scale`; the region's origin and step in it."""
+    """What the region meets of the image, averaged down by about `scale`, and the region's origin and step in it."""
     height, width = image.shape[:2]
     x1, x2 = (int(np.clip(edge, 0, width)) for edge in (np.floor(region.left), np.ceil(region.left + region.side)))
     y1, y2 = (int(np.clip(edge, 0, height)) for edge in (np.floor(region.top), np.ceil(region.top + region.side)))
@@ -84,15 +83,3 @@ def resample(image: np.ndarray, origin: tuple[float, float], step: tuple[float, 
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT,
                           borderValue=tuple(float(value) for value in fill))
-
-
-def to_crop(boxes: np.ndarray, region: Region, size: int) -> np.ndarray:
-    """Boxes (..., 4) from image pixels to pixels of the crop of `region`."""
-    origin = np.array([region.left, region.top, 0.0, 0.0])
-    return (np.asarray(boxes, dtype=np.float64) - origin) * (size / region.side)
-
-
-def to_image(boxes: np.ndarray, region: Region, size: int) -> np.ndarray:
-    """Boxes (..., 4) from pixels of the crop of `region` back to image pixels."""
-    origin = np.array([region.left, region.top, 0.0, 0.0])
-    return np.asarray(boxes, dtype=np.float64) * (region.side / size) + origin
