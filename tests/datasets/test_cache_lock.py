@@ -1,6 +1,6 @@
 import multiprocessing
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -61,12 +61,10 @@ def test_two_writers_at_once_build_one_cache_once(tmp_path, marked, monkeypatch)
         return encode(sequence, index, options)
 
     monkeypatch.setattr(cache_writer, "encode", counted)
-    writers = [threading.Thread(target=write, args=(sequences, tmp_path / "cache", OPTIONS, "marked"))
-               for _ in range(2)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(60)
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write, sequences, tmp_path / "cache", OPTIONS, "marked") for _ in range(2)]
+        for writer in writers:
+            writer.result(60)
     assert len(encoded) == 6
     assert LmdbCache(tmp_path / "cache").names == ("a", "b")
     verify(tmp_path / "cache")
