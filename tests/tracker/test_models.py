@@ -100,6 +100,12 @@ def test_siamfc_bears_the_published_keys_and_sizes():
     assert kernel.shape == (1, 256, 6, 6) and network(kernel, search).shape == (1, 17, 17)
 
 
+def test_siamfcs_floor_is_its_first_conv():
+    table = cost_table(build_network({"type": "siamfc"}))
+    assert 0.20 < table.floor < 0.22
+    assert next(unit for unit in table.units if not unit.eligible).name == "backbone.conv1.0"
+
+
 @pytest.mark.parametrize(("model", "message"), [
     ({"type": "vit"}, "siamese or siamfc"),
     (TINY | {"colour": 1}, "model.colour"),

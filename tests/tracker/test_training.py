@@ -92,6 +92,19 @@ def test_a_finished_run_is_reused_and_a_different_configuration_is_refused(train
         train(Job(config(**{"fp.lr": 0.5}), ("fp",), None, trained, caches))
 
 
+def test_siamfc_trains_by_every_method(caches, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "BATCHNORM_BATCHES", 1)
+    settings = load_config("siamfc", {
+        "data.batch_size": 2, "data.workers": 0, "fp.iterations": 1, "search.iterations": 2, "finetune.iterations": 1,
+        "runtime.precision": "float32"})
+    check(settings, ("mixbin", "pruned"), 0.4)
+    train(Job(settings, ("mixbin", "pruned"), 0.4, tmp_path, caches))
+    for run in find_runs(tmp_path):
+        assert run.summary["flops_ratio"] <= (1 if run.name == "fp" else 0.4)
+        network, _ = load_checkpoint(run.checkpoint)
+        assert network(network.embed(torch.zeros(1, 3, 127, 127)), torch.zeros(3, 3, 255, 255)).shape == (3, 17, 17)
+
+
 class Killer(Hook):
     """Ends the process's training after an iteration, as a signal would."""
 

@@ -68,7 +68,7 @@ class SiamFC(nn.Module):
     @property
     def full_precision(self) -> dict[str, str]:
         """Modules that stay in full precision in every plan, with the reason."""
-        return {"backbone.conv5.0": "makes the features that are correlated", **self.config.full_precision}
+        return dict(self.config.full_precision)
 
     @property
     def prune_keep(self) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ def _schedule(optimizer: torch.optim.Optimizer, settings: PhaseSettings, gates: 
     return [
         LinearLR(optimizer, start_factor=0.05, begin=0, end=warmup, by_epoch=False),
         CosineAnnealingLR(optimizer, T_max=max(1, settings.iterations - warmup), begin=warmup,
-                          end=settings.iterations, by_epoch=False),
+                          end=max(warmup + 1, settings.iterations), by_epoch=False),
     ]
 
 

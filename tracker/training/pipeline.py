@@ -33,7 +33,7 @@ from tracker.config import typed
 from tracker.errors import TrackerError
 from tracker.losses import Distillation
 from tracker.models import Network, build_network, cost_table, example_inputs
-from tracker.pretrained import load_pretrained
+from tracker.pretrained import check_pretrained, load_pretrained
 from tracker.training.loop import pair_loader
 from tracker.training.module import PairTrainer
 from tracker.training.phase import PhaseSettings, run_phase
@@ -88,9 +88,9 @@ def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: 
         BudgetError, PlanError, TrackerError: naming the option or field.
     """
     validate_config(config)
-    network = build_network(config.model)
     if pretrained:
-        load_pretrained(network, pretrained)
+        check_pretrained(config.model, pretrained)
+    network = build_network(config.model)
     table = cost_table(network)
     needy = [method for method in methods if method in NEEDS_BUDGET]
     if needy and budget is None:
