@@ -211,7 +211,7 @@ def test_a_plan_of_another_network_is_refused_by_layer(trained, tmp_path):
 
 def test_a_plan_over_the_budget_or_without_use_is_refused(trained):
     plan = trained / "mixbin-0.5" / "plan.json"
-    with pytest.raises(TrackerError, match="over --budget 0.2"):
+    with pytest.raises(TrackerError, match=r"over --budget 0\.2"):
         check(config(), ("mixbin",), 0.2, plan)
     with pytest.raises(TrackerError, match="not random"):
         check(config(), ("random",), 0.5, plan)
