@@ -47,7 +47,7 @@ def test_strong_reductions_keep_the_geometry(cx, cy, side):
     inside = resample(np.full_like(image, 255), (region.left, region.top), (side / 100,) * 2, 100, fill)[..., 0] == 255
     inside[1:-1, 1:-1] &= inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
     difference = np.abs(crop(image, region, 100, fill).astype(int) - plain)[inside]
-    assert difference.size == 0 or difference.mean() <= 2
+    assert difference.size == 0 or difference.mean() <= 3  # grey levels; rounding takes up to 2
 
 
 def test_strong_reductions_do_not_alias():
