@@ -15,7 +15,7 @@ from datasets.cached_crops import CacheOptions
 from datasets.errors import DataError
 from datasets.files import replacing, write_text
 
-FORMAT = "b2track.cache/1"
+FORMAT = "b2track.cache/2"
 MANIFEST, JOURNAL, DATABASE = "manifest.json", "progress.jsonl", "data.mdb"
 
 
@@ -46,7 +46,8 @@ def load(folder: Path) -> Manifest:
     """Read the manifest of a complete cache.
 
     Raises:
-        DataError: there is none, the cache is unfinished, or it is of another version or damaged.
+        DataError: there is none, the cache is unfinished, of another version or damaged, or the database is smaller
+            than it was when complete.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -57,23 +58,46 @@ def load(folder: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = content["format"]
         if found != FORMAT:
-            raise DataError(f"{folder}: cache of format {found!r}, expected {FORMAT!r}; rebuild it")
+            raise DataError(f"{folder}: cache of format {found!r}, expected {FORMAT!r}; delete it and build it again")
         if content["complete"] is not True:
             raise ValueError("not marked complete")
         entries = tuple(Entry(**entry) for entry in content["sequences"])
         manifest = Manifest(content["source"], CacheOptions(**content["options"]), entries)
+        size = int(content["database_bytes"])
     except DataError:
         raise
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path}: damaged manifest ({error}); delete {folder} and rebuild it") from error
-    if not (folder / DATABASE).is_file():
-        raise DataError(f"{folder}: the cache lacks {DATABASE}; delete and rebuild it")
+    _require_whole(folder / DATABASE, size)
     return manifest
 
 
+def _require_whole(database: Path, size: int) -> None:
+    """Refuse a database that was cut: reading beyond its end would kill the process (SIGBUS), not raise."""
+    if not database.is_file():
+        raise DataError(f"{database.parent}: the cache lacks {DATABASE}; delete and rebuild it")
+    found = database.stat().st_size
+    if found < size:
+        raise DataError(f"{database}: truncated ({found} of {size} bytes); copy it again, or delete "
+                        f"{database.parent} and rebuild it")
+
+
+def read_header(folder: Path) -> dict | None:
+    """The `header` of the cache in `folder`, whole or begun, of any version; None where there is no readable one."""
+    for name in (MANIFEST, JOURNAL):
+        try:
+            lines = (folder / name).read_text(encoding="utf-8")
+            content = json.loads(lines if name == MANIFEST else lines.splitlines()[0])
+            return {key: content[key] for key in ("format", "source", "options")}
+        except (OSError, ValueError, TypeError, KeyError, IndexError):
+            continue
+    return None
+
+
 def save(folder: Path, manifest: Manifest) -> None:
-    """Declare the cache complete; the manifest appears by rename, then the journal goes."""
+    """Declare the cache complete, its database being closed; the manifest appears by rename, then the journal goes."""
     content = header(manifest.source, manifest.options) | {
+        "database_bytes": (folder / DATABASE).stat().st_size,
         "sequences": [asdict(entry) for entry in manifest.entries],
         "complete": True,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +32,7 @@ Answer = TypeVar("Answer")
 
 
 def write(sequences: Iterable[Sequence], folder: str | Path, options: CacheOptions, source: str,
-          progress: Progress = silent, workers: int | None = None) -> None:
+          progress: Progress = silent, workers: int | None = None, replace: bool = False) -> None:
     """Write the cache of `sequences` to `folder`, or finish the one that was begun there.
 
     Sequences that never show their target are left out. What an earlier run has committed is checked and
@@ -45,6 +46,8 @@ def write(sequences: Iterable[Sequence], folder: str | Path, options: CacheOptio
         source: what the sequences are, such as ``got10k-train``; later readers compare it.
         progress: told of the frames that are done, and of waiting.
         workers: threads that decode and encode; one a core by default.
+        replace: remove a cache of another source, of other options or of another format that is in the folder,
+            instead of refusing; other files are never removed.
 
     Raises:
         DataError: the folder holds something else or cannot be written, a frame is unreadable, names are not
@@ -53,6 +56,8 @@ def write(sequences: Iterable[Sequence], folder: str | Path, options: CacheOptio
     folder = Path(folder)
     kept = _checked(sequences, source)
     with build_lock(folder, progress):
+        if replace and cache_manifest.read_header(folder) not in (None, cache_manifest.header(source, options)):
+            shutil.rmtree(folder)
         if not _is_written(folder, kept, options, source):
             _claim(folder, options, source)
             _fill(folder, kept, options, source, progress, workers or os.cpu_count() or 1)

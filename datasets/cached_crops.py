@@ -22,11 +22,9 @@ class CacheOptions:
 
     Attributes:
         mode: ``crop`` stores the surroundings of the target, ``frame`` whole frames.
-        search_factor: side of a stored crop over the side of the search region, so that shifted and scaled
-        search
+        search_factor: side of a stored crop over the side of the search region, so that shifted and scaled search
             regions find their pixels.
-        max_side: side in pixels of a stored crop that lies wholly in the frame; larger crops are shrunk to
-        it. With
+        max_side: side in pixels of a stored crop that lies wholly in the frame; larger crops are shrunk to it. With
             search_factor 2 and 510 px the search region is stored at the 255 px the network sees.
         quality: JPEG quality, 0 .. 100.
     """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from datasets import coco, got10k, lasot
+from datasets import synthetic as generated
 from datasets.errors import DataError
 from datasets.lmdb_cache import CacheOptions, LmdbCache, is_complete, verify, write
 from datasets.progress import Progress, silent
@@ -26,6 +27,8 @@ def open_training_caches(root: str | Path, got10k: str | Path | None = None, las
                          progress: Progress = silent) -> list[LmdbCache]:
     """Open the training caches of the datasets that are given; build under `root` those that are missing.
 
+    A stale cache of the embedded set (the default root of `datasets.synthetic`) is built anew; others are refused.
+
     Args:
         root: folder of the caches ``got10k-train``, ``lasot-train``, ``images``, ``synthetic-train``.
         got10k: GOT-10k root, with ``train/`` in it.
@@ -39,12 +42,12 @@ def open_training_caches(root: str | Path, got10k: str | Path | None = None, las
     """
     paths = {"got10k": got10k, "lasot": lasot, "images": images, "synthetic": synthetic}
     given = {kind: path for kind, path in paths.items() if path is not None}
-    return make_caches(root, given, progress=progress)
+    return make_caches(root, given, progress=progress, replace_embedded=True)
 
 
 def make_caches(root: str | Path, datasets: Mapping[str, str | Path], split: str = "train",
                 options: CacheOptions | None = None, workers: int | None = None,
-                progress: Progress = silent) -> list[LmdbCache]:
+                progress: Progress = silent, replace_embedded: bool = False) -> list[LmdbCache]:
     """Open one cache a dataset under `root`, after building or finishing those that need it.
 
     Args:
@@ -54,6 +57,7 @@ def make_caches(root: str | Path, datasets: Mapping[str, str | Path], split: str
         options: how frames are stored.
         workers: threads that decode and encode; one a core by default.
         progress: told of the building only.
+        replace_embedded: build the cache of the embedded set anew where it is stale: nobody made that one by hand.
 
     Raises:
         DataError: a dataset cannot be read, or a folder under `root` holds a cache of other data or options.
@@ -63,9 +67,11 @@ def make_caches(root: str | Path, datasets: Mapping[str, str | Path], split: str
     for kind, path in datasets.items():
         name = kind if kind == "images" else f"{kind}-{split}"
         sequences = _READERS[kind](path, split)
-        source = f"{name} {_fingerprint(sequences):08x}"
+        recipe = generated.recipe(path) if kind == "synthetic" else ""
+        source = f"{name} {_fingerprint(sequences, recipe):08x}"
         if not is_complete(Path(root) / name, source, options):
-            write(sequences, Path(root) / name, options, source, progress, workers)
+            replace = replace_embedded and kind == "synthetic" and Path(path) == generated.default_root()
+            write(sequences, Path(root) / name, options, source, progress, workers, replace)
         caches.append(LmdbCache(Path(root) / name))
     return caches
 
@@ -84,9 +90,12 @@ def verify_caches(root: str | Path, progress: Progress = silent) -> None:
         progress("verifying caches", done, len(folders))
 
 
-def _fingerprint(sequences: Iterable[Sequence]) -> int:
-    """CRC-32 over names, boxes and visibility: equal for a copy of a dataset, whatever folder it lies in."""
-    value = 0
+def _fingerprint(sequences: Iterable[Sequence], recipe: str) -> int:
+    """CRC-32 over names, boxes and visibility: equal for a copy of a dataset, whatever folder it lies in.
+
+    Of a generated set also over its recipe: another generator may draw other pictures around the same boxes.
+    """
+    value = zlib.crc32(recipe.encode())
     for sequence in sequences:
         for part in (sequence.name.encode(), sequence.boxes.tobytes(), sequence.visible.tobytes()):
             value = zlib.crc32(part, value)

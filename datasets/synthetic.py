@@ -93,6 +93,16 @@ def ensure(root: str | Path, options: SyntheticOptions | None = None, progress: 
     return root
 
 
+def recipe(root: str | Path) -> str:
+    """Generator and options of the set under `root` as text, equal for equal pictures; empty where it is unknown.
+
+    Raises:
+        DataError: the note of them is damaged.
+    """
+    found = _marker(Path(root)) or {}
+    return json.dumps({key: found[key] for key in ("generator", "options")}, sort_keys=True) if found else ""
+
+
 def generate(root: str | Path, options: SyntheticOptions, progress: Progress = silent) -> None:
     """Generate a set under `root`, or the rest of one that was interrupted.
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from datasets.cache_manifest import (
@@ -7,7 +9,9 @@ from datasets.cache_manifest import (
     Entry,
     Manifest,
     append_journal,
+    header,
     load,
+    read_header,
     read_journal,
     save,
     start_journal,
@@ -29,6 +33,38 @@ def test_what_was_saved_is_loaded(folder):
     manifest = Manifest("marked 1", OPTIONS, tuple(ENTRIES))
     save(folder, manifest)
     assert load(folder) == manifest
+
+
+@pytest.mark.parametrize("cut", [1, 7])
+def test_a_truncated_database_is_refused_before_it_is_read(folder, cut):
+    save(folder, Manifest("marked", OPTIONS, tuple(ENTRIES)))
+    (folder / DATABASE).write_bytes(b"records"[:-cut])
+    with pytest.raises(DataError, match=rf"data\.mdb: truncated \({7 - cut} of 7 bytes\); copy it again, or delete"):
+        load(folder)
+
+
+def test_a_database_that_has_grown_is_read(folder):
+    save(folder, Manifest("marked", OPTIONS, tuple(ENTRIES)))
+    (folder / DATABASE).write_bytes(b"records and more")
+    assert load(folder).source == "marked"
+
+
+def test_caches_from_before_sizes_were_noted_are_refused_by_their_format(folder):
+    save(folder, Manifest("marked", OPTIONS, tuple(ENTRIES)))
+    content = json.loads((folder / MANIFEST).read_text()) | {"format": "b2track.cache/1"}
+    del content["database_bytes"]
+    (folder / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"format 'b2track\.cache/1', expected .*; delete it and build it again"):
+        load(folder)
+    assert read_header(folder) == header("marked", OPTIONS) | {"format": "b2track.cache/1"}
+
+
+def test_the_header_of_a_begun_and_of_a_complete_cache(folder):
+    assert read_header(folder) is None
+    start_journal(folder, "marked", OPTIONS, ENTRIES)
+    assert read_header(folder) == header("marked", OPTIONS)
+    save(folder, Manifest("other", OPTIONS, tuple(ENTRIES)))
+    assert read_header(folder) == header("other", OPTIONS)
 
 
 def test_saving_ends_the_journal(folder):

@@ -107,6 +107,26 @@ def test_complete_cache_of_something_else_is_refused(tmp_path, marked, whole):
     assert content(tmp_path / "whole") == whole
 
 
+def test_a_cache_of_something_else_is_replaced_on_request(tmp_path, marked, whole):
+    write(marked({"new": 2}), tmp_path / "whole", OPTIONS, "new", replace=True)
+    assert LmdbCache(tmp_path / "whole").names == ("new",)
+    verify(tmp_path / "whole")
+
+
+def test_replacing_goes_on_with_what_is_the_same(interrupted, marked, whole):
+    before = {key for key in content(interrupted) if key.startswith(b"s1")}
+    write(marked(COUNTS), interrupted, OPTIONS, "marked", replace=True)
+    assert before and content(interrupted) == whole
+
+
+def test_replacing_spares_folders_that_are_no_caches(tmp_path, marked):
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday/photo.jpg").touch()
+    with pytest.raises(DataError, match="holiday: exists and is no cache"):
+        write(marked({"a": 1}), tmp_path / "holiday", OPTIONS, "marked", replace=True)
+    assert (tmp_path / "holiday/photo.jpg").exists()
+
+
 def test_folder_with_other_files_is_refused(tmp_path, marked):
     (tmp_path / "holiday").mkdir()
     (tmp_path / "holiday/photo.jpg").touch()

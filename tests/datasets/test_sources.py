@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
-from datasets import sources
+from datasets import sources, synthetic
 from datasets.cached_crops import CacheOptions
 from datasets.errors import DataError
 from datasets.sources import make_caches, open_training_caches, verify_caches
@@ -58,6 +58,35 @@ def test_refuses_a_cache_of_other_options(tmp_path, got10k_root):
     open_training_caches(tmp_path / "caches", got10k=got10k_root)
     with pytest.raises(DataError, match="cache with options"):
         make_caches(tmp_path / "caches", {"got10k": got10k_root}, options=CacheOptions(mode="frame"))
+
+
+@pytest.fixture
+def embedded(tmp_path, monkeypatch):
+    """The embedded set at its default place, two frames of one sequence."""
+    monkeypatch.chdir(tmp_path)
+    options = synthetic.SyntheticOptions(train_sequences=1, val_sequences=0, train_frames=2, size=(64, 64))
+    return synthetic.ensure(synthetic.default_root(), options)
+
+
+def test_pictures_of_another_generator_are_cached_anew(embedded, monkeypatch):
+    old, = open_training_caches("caches", synthetic=embedded)
+    with monkeypatch.context() as patched:
+        patched.setattr(sources, "write", lambda *_: pytest.fail("built again"))
+        assert len(open_training_caches("caches", synthetic=embedded)) == 1
+    marker = embedded / synthetic.MARKER
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"generator": "another"}))
+    new, = open_training_caches("caches", synthetic=embedded)  # the boxes are the same
+    assert new.source != old.source and new.names == old.names
+
+
+def test_only_the_embedded_set_is_cached_anew_unasked(embedded, tmp_path):
+    for folder in ("mine", "byhand"):
+        make_caches(folder, {"synthetic": embedded}, options=CacheOptions(quality=50))
+    other = shutil.copytree(embedded, tmp_path / "other")
+    with pytest.raises(DataError, match="cache with options"):
+        open_training_caches("mine", synthetic=other)
+    with pytest.raises(DataError, match="cache with options"):
+        make_caches("byhand", {"synthetic": embedded})
 
 
 def test_split_is_part_of_the_name(tmp_path, got10k_root):
