@@ -19,7 +19,7 @@ data = dict(
     pairs=dict(),
 )
 fp = dict(iterations=1000, lr=3e-3, weight_decay=1e-4, distillation=None)
-search = dict(iterations=150, lr=3e-4, weight_decay=0.0, distillation=dict(), mixbin=dict())
-finetune = dict(iterations=300, lr=1.5e-3, weight_decay=1e-4, distillation=dict())
+search = dict(iterations=120, lr=3e-4, weight_decay=0.0, distillation=dict(), mixbin=dict())
+finetune = dict(iterations=220, lr=1.5e-3, weight_decay=1e-4, distillation=dict())
 runtime = dict(precision="bfloat16", ema=0.99, checkpoint_interval=50, log_interval=10, threads=None)
 tracking = dict()
