@@ -18,8 +18,8 @@ data = dict(
     weights=dict(got10k=1.0, lasot=1.0, images=1.0, synthetic=1.0),  # how often a pair comes from which source
     pairs=dict(),
 )
-fp = dict(iterations=1000, lr=3e-3, weight_decay=1e-4, distillation=None)
+fp = dict(iterations=1150, lr=3e-3, weight_decay=1e-4, distillation=None)
 search = dict(iterations=120, lr=3e-4, weight_decay=0.0, distillation=dict(), mixbin=dict())
-finetune = dict(iterations=220, lr=1.5e-3, weight_decay=1e-4, distillation=dict())
+finetune = dict(iterations=200, lr=1.5e-3, weight_decay=1e-4, distillation=dict())
 runtime = dict(precision="bfloat16", ema=0.99, checkpoint_interval=50, log_interval=10, threads=None)
 tracking = dict()
