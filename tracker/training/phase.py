@@ -117,7 +117,7 @@ def load_own_checkpoint(filename: str, map_location: Any = None) -> dict[str, An
     """Read a checkpoint that a runner wrote; it holds optimizer and loop state beyond tensors.
 
     torch 2.6 made `weights_only` the default, which mmengine 0.10 does not know
-    (open-mmlab/mmengine issue 1655). Files that users hand in never come this way.
+    (open-mmlab/mmengine#1655). Files that users hand in never come this way.
     """
     return torch.load(filename, map_location=map_location, weights_only=False)
 
