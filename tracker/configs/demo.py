@@ -13,7 +13,7 @@ model = dict(
     },
 )
 data = dict(
-    batch_size=16,
+    batch_size=12,
     workers=1,
     weights=dict(got10k=1.0, lasot=1.0, images=1.0, synthetic=1.0),  # how often a pair comes from which source
     pairs=dict(),
