@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.crops import Region, context_side, crop, resample
+from datasets.opencv import cv2
 
 
 def test_context_side_of_a_square_is_twice_its_side():
@@ -44,8 +45,9 @@ def test_strong_reductions_keep_the_geometry(cx, cy, side):
     image = np.repeat((x * 0.5 + y * 0.3)[..., None], 3, axis=2).astype(np.uint8)  # a ramp has no detail to alias
     region, fill = Region(cx, cy, side), np.zeros(3)
     plain = resample(image, (region.left, region.top), (side / 100, side / 100), 100, fill)
-    inside = resample(np.full_like(image, 255), (region.left, region.top), (side / 100,) * 2, 100, fill)[..., 0] == 255
-    inside[1:-1, 1:-1] &= inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    white = resample(np.full_like(image, 255), (region.left, region.top), (side / 100,) * 2, 100, fill)[..., 0]
+    # At the image's border a crop's pixel mixes image and fill, over its own width.
+    inside = cv2.erode((white == 255).astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool)
     difference = np.abs(crop(image, region, 100, fill).astype(int) - plain)[inside]
     assert difference.size == 0 or difference.mean() <= 3  # grey levels; rounding takes up to 2
 
