@@ -88,8 +88,11 @@ def print_summary(config: str | None = None, checkpoint: Path | None = None, pla
         check_budget(table, budget)
     full = chosen.full if chosen else [unit.name for unit in table.eligible]
     # Wide enough for the reasons where the output is a file or a pipe.
-    console = Console() if Console().is_terminal else Console(width=160)
-    console.print(_rendered(layer_costs(table, full), str(checkpoint or config or "demo")))
+    shown = _rendered(layer_costs(table, full), str(checkpoint or config or "demo"))
+    console = Console()
+    # Rather let a narrow terminal wrap lines than cut names and figures.
+    console.width = max(console.width, Console(width=1000).measure(shown).maximum)
+    console.print(shown)
     for line in _totals(table, full, chosen, pruned, budget):
         console.print(line, highlight=False, markup=False)
 

@@ -239,3 +239,19 @@ def test_an_error_in_the_run_leaves_no_hooks(residual):
 def test_a_network_without_layers_is_an_error():
     with pytest.raises(B2nnError, match="Identity runs no conv or linear layer"):
         profile(nn.Identity(), torch.ones(1))
+
+
+def test_attention_is_counted_though_torch_fuses_it():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Linear(16, 16)
+            self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+
+        def forward(self, x):
+            x = self.embed(x)
+            return self.attention(x, x, x)[0]
+
+    tokens = torch.zeros(1, 10, 16)
+    products = 10 * 16 * 16 + 10 * 16 * 48 + 2 * 2 * 10 * 10 * 8 + 10 * 16 * 16  # embedding, projections, attention
+    assert profile(Attention(), tokens).total >= 2 * products

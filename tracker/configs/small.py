@@ -7,7 +7,7 @@ model = dict(
     template_cells=5,
     head=dict(channels=64, depth=2, activation="prelu"),
     full_precision={
-        "backbone.reduce.conv": "grouped conv of the stem: 0.3 % of the cost",
+        "backbone.reduce.conv": "grouped conv of the stem: too small to matter",
         "backbone.layer*.downsample.0": "1x1 shortcut: carries the real-valued signal past binary convs",
         "neck.0": "its features are correlated",
     },

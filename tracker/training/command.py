@@ -35,6 +35,8 @@ def train_from_options(budget: float | None, method: str, baselines: bool, confi
     Raises:
         ValueErrors of the packages, naming the option or file.
     """
+    if not 0 <= seed < 2**32:
+        raise TrackerError(f"--seed {seed}: choose a whole number from 0 to {2**32 - 1}")
     settings = load_config(config, _overrides(cfg_options))
     methods = tuple(dict.fromkeys((method, *(BASELINES if baselines else ()))))
     check(settings, methods, budget, plan, pretrained)

@@ -66,7 +66,7 @@ def run_phase(trainer: PairTrainer, settings: PhaseSettings, loader: DataLoader,
     if averaging:
         hooks.append(averaging)
     checkpoint = newest_checkpoint(folder)
-    CheckpointLoader.register_scheme(prefixes="", loader=load_own_checkpoint, force=True)
+    CheckpointLoader.register_scheme(prefixes="", loader=load_from_run, force=True)
     runner = Runner(
         model=_distributed(trainer, device),
         work_dir=str(folder),
@@ -106,14 +106,14 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
     for path in sorted(folder.glob("iter_*.pth"), key=iteration, reverse=True):
         try:
-            load_own_checkpoint(str(path), "cpu")
+            load_from_run(str(path), "cpu")
         except Exception:  # whatever torch says of half a file, the one before it will do
             continue
         return path
     return None
 
 
-def load_own_checkpoint(filename: str, map_location: Any = None) -> dict[str, Any]:
+def load_from_run(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Read a checkpoint that a runner wrote; it holds optimizer and loop state beyond tensors.
 
     torch 2.6 made `weights_only` the default, which mmengine 0.10 does not know

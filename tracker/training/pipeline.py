@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from b2nn import pruning
 from b2nn.convert import binarize, reestimate_batchnorm
 from b2nn.cost import CostTable
+from b2nn.errors import PlanError
 from b2nn.plan import BinarizationPlan, all_binary, all_full, check_budget, load_plan, validate
 from b2nn.search import mixbin
 from b2nn.search import random as random_search
@@ -94,14 +95,17 @@ def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: 
     table = cost_table(network)
     needy = [method for method in methods if method in NEEDS_BUDGET]
     if needy and budget is None:
-        raise TrackerError(f"--method {needy[0]} needs --budget")
+        raise TrackerError(f"{'--method ' + needy[0] if needy[0] == methods[0] else '--baselines'} needs --budget")
     if needy:
         check_budget(table, budget)
     if plan:
         if "mixbin" not in methods:
             raise TrackerError(f"--plan {plan}: takes the place of the search of --method mixbin, not {methods[0]}")
         given = load_plan(plan)
-        validate(given, table)
+        try:
+            validate(given, table)
+        except PlanError as error:
+            raise PlanError(f"--plan {plan}: {error}") from error
         if table.ratio(given.full) > budget:
             raise TrackerError(f"--plan {plan}: its ratio {table.ratio(given.full):.4f} is over --budget {budget:g}")
     if "pruned" in methods:  # channels cannot be removed as far as bits can; better said now than after the others
