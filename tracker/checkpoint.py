@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from b2nn import pruning
 from b2nn.convert import binarize
 from b2nn.plan import BinarizationPlan
+from datasets.files import replacing
 from tracker.errors import CheckpointError
 from tracker.models import Network, build_network, cost_table
 
@@ -45,13 +45,8 @@ def save_checkpoint(path: Path, network: Network, checkpoint: Checkpoint) -> Non
         "pruned": checkpoint.pruned.to_dict() if checkpoint.pruned else None,
         "state_dict": {key: value.detach().cpu() for key, value in network.state_dict().items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
+    with replacing(path) as temporary:
         torch.save(content, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> tuple[Network, Checkpoint]:

@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from b2nn.cost import CostTable
 from b2nn.plan import BinarizationPlan
+from datasets.files import write_text
 from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.errors import TrackerError
 from tracker.models import Network
@@ -90,10 +91,8 @@ def peak_memory_mb() -> float:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write to a temporary name and rename."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
+    """Write a JSON file whole."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def _first_difference(stored: Any, wanted: Any, where: str = "") -> str:
