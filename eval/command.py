@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datasets.sequence import Sequence
-    from eval.protocols import Benchmark
-    from eval.report import Entry
+    from eval.dataset import Dataset
     from eval.runner import Done, TrackerSpec
+    from eval.table import Entry
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,11 @@ def read_options(args: argparse.Namespace) -> Options:
     )
 
 
-def run_benchmark(benchmark: Benchmark, dataset: str, sequences: list[Sequence], options: Options) -> int:
+def run_benchmark(dataset: Dataset, options: Options) -> int:
     """Evaluate the chosen trackers, write and print the report.
 
     Args:
-        benchmark: the rules.
-        dataset: name of the sequences, for the default output folder and the heads of table and plots.
-        sequences: all of the dataset; those without published truth are tracked but not scored.
+        dataset: the benchmark's folder; sequences without published truth are tracked but not scored.
         options: the user's.
 
     Returns:
@@ -82,23 +80,22 @@ def run_benchmark(benchmark: Benchmark, dataset: str, sequences: list[Sequence],
 
     Raises:
         TrackerError: a checkpoint cannot be loaded.
-        DataError: unknown sequence, or a results folder that holds something else.
+        DataError: unreadable dataset, unknown sequence, or a results folder that holds something else.
     """
     from eval import runner
     from eval.progress import sequence_bar
-    from eval.report import make_entry, write_report
-    from tracker.online import load_tracker
+    from eval.table import make_entry, write_report
 
-    trackers = options.trackers
+    trackers, benchmark, sequences = options.trackers, dataset.rules, dataset.sequences()
     chosen = _subset(sequences, options.sequences)
-    out = options.out or options.work_dir / "eval" / dataset
+    out = options.out or options.work_dir / "eval" / dataset.name
     workers = options.workers or runner.default_workers(options.device)
     threads = options.threads or max(runner.cores() // workers, 1)
     settings = runner.Settings(
-        dataset, benchmark.curves.origin, workers, options.device, threads, options.overwrite
+        dataset.name, benchmark.curves.origin, workers, options.device, threads, options.overwrite
     )
     with sequence_bar(len(trackers) * len(chosen), benchmark, out) as on_done:
-        failed = runner.evaluate(trackers, chosen, out, settings, load_tracker, on_done)
+        failed = runner.evaluate(trackers, chosen, out, settings, on_done)
 
     if all(len(sequence.boxes) == len(sequence) for sequence in chosen):
         entries = [
@@ -108,12 +105,12 @@ def run_benchmark(benchmark: Benchmark, dataset: str, sequences: list[Sequence],
                  "In brackets: the full-precision tracker of the same folder of runs.",
                  f"fps: frames over the summed time of update(), without decoding; {workers} at a time."]
         notes += _failures(failed)
-        write_report(entries, out, dataset, notes)
-        _print_report(entries, dataset, notes)
+        write_report(entries, out, dataset.name, notes)
+        _print_report(entries, dataset.name, notes)
         print(f"{out}/: table.md, results.json, success.png, precision.png")
     else:
         print("\n".join(_failures(failed)))
-        print(f"{out}/: result files only; {dataset} publishes first boxes only, so nothing is scored")
+        print(f"{out}/: result files only; {dataset.name} publishes first boxes only, so nothing is scored")
     return 1 if failed else 0
 
 
@@ -125,8 +122,9 @@ def find_trackers(work_dir: Path, checkpoints: list[Path]) -> list[TrackerSpec]:
     Raises:
         TrackerError: there is none, or two would have the same name.
     """
-    from eval.runner import TrackerSpec
+    from eval.runner import checkpoint_spec
     from tracker.errors import TrackerError
+    from tracker.online import load_tracker
     from tracker.runs import find_runs
 
     if not checkpoints:
@@ -136,14 +134,14 @@ def find_trackers(work_dir: Path, checkpoints: list[Path]) -> list[TrackerSpec]:
                 f"no trained tracker (summary.json beside checkpoint.pth) below {work_dir}; "
                 "train one with tools/train_tracker.py, or name a file with --checkpoint"
             )
-        return [TrackerSpec(run.name, run.checkpoint, run.summary) for run in runs]
+        return [checkpoint_spec(run.name, run.checkpoint, load_tracker, run.summary) for run in runs]
     trackers = []
     for path in checkpoints:
         if not path.is_file():
             raise TrackerError(f"--checkpoint {path}: no such file")
         own_run = [run for run in find_runs(path.parent) if run.checkpoint.samefile(path)]
-        trackers.append(TrackerSpec(own_run[0].name, path, own_run[0].summary) if own_run
-                        else TrackerSpec(path.stem, path))
+        name, summary = (own_run[0].name, own_run[0].summary) if own_run else (path.stem, {})
+        trackers.append(checkpoint_spec(name, path, load_tracker, summary))
     for name, count in Counter(spec.name for spec in trackers).items():
         if count > 1:
             raise TrackerError(
@@ -182,7 +180,7 @@ def _print_report(entries: list[Entry], title: str, notes: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from eval.report import table
+    from eval.table import table
 
     head, body = table(entries)
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)

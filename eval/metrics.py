@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from datasets.annotations import has_area
 from datasets.errors import DataError
 from eval.boxes import centre_error, clip_to_frame, iou, normalized_centre_error
-from eval.protocols import DISTANCES, Protocol
+from eval.protocols import LARGEST_DISTANCE, Protocol
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,18 +20,17 @@ class Track:
 
     Attributes:
         name: of the sequence.
-        predicted: (N, 4) float64 x, y, w, h, 0-based pixels; row 0 belongs to the frame the tracker was
-            given.
+        predicted: (N, 4) float64 x, y, w, h, 0-based pixels; row 0 belongs to the frame the tracker was given.
         truth: (N, 4) likewise.
         visible: (N,) bool, False where the target is labelled as absent.
-        frame_size: width and height in pixels.
+        frame_size: width and height in pixels; None where unknown: boxes are then not confined to the frame.
     """
 
     name: str
     predicted: np.ndarray
     truth: np.ndarray
     visible: np.ndarray
-    frame_size: tuple[int, int]
+    frame_size: tuple[int, int] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,22 +42,20 @@ class FrameErrors:
     normalized: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Scores:
-    """A tracker's scores, fractions in 0..1; NaN where no frame could be scored.
+    """Scores as fractions in 0..1, and the curves that they are read off; NaN where nothing could be scored.
 
     Attributes:
-        protocol: name of the rule.
         ao: mean overlap.
         sr50, sr75: share of frames with overlap above .5 and .75.
-        success: mean of `success_curve` (area under the curve).
-        precision: share of frames within the protocol's distance (20 px).
+        success: area of `success_curve`.
+        precision: read off `precision_curve`, or its area, as the protocol asks.
         norm_precision: likewise in target sizes, None where the protocol has none.
         success_curve: (overlap_steps,) share of frames by overlap threshold.
-        precision_curve, norm_precision_curve: (51,) share of frames by distance threshold.
+        precision_curve, norm_precision_curve: (distance_steps,) share of frames by distance threshold.
     """
 
-    protocol: str
     ao: float
     sr50: float
     sr75: float
@@ -69,37 +67,78 @@ class Scores:
     norm_precision_curve: np.ndarray
 
 
-def score(protocol: Protocol, tracks: Iterable[Track]) -> Scores:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SequenceScores(Scores):
+    """Scores on one sequence; NaN where it has no say in the mean.
+
+    Attributes:
+        name: of the sequence.
+        weight: its share in the mean over sequences: its scored frames, or 1 (see `Protocol.average`).
+    """
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BenchmarkScores(Scores):
+    """Scores over all sequences: the weighted mean of their own.
+
+    Attributes:
+        protocol: name of the rule.
+        sequences: what was averaged.
+    """
+
+    protocol: str
+    sequences: tuple[SequenceScores, ...]
+
+
+def score(protocol: Protocol, tracks: Iterable[Track]) -> BenchmarkScores:
     """Score tracks by a protocol.
 
-    A sequence without a frame to score has no say. Precision is a hit where the truth is invalid (see
-    `Protocol`).
+    A sequence without a frame to score has no say. Precision is a hit where the truth is invalid (see `Protocol`).
 
     Raises:
         DataError: a track has not one predicted box a true one.
     """
-    sequences = [frame_errors(protocol, track) for track in tracks]
-    overlap_thresholds = np.linspace(0, 1, protocol.overlap_steps)
-    distances = np.asarray(DISTANCES, dtype=np.float64)
+    sequences = tuple(score_sequence(protocol, track) for track in tracks)
+    weights = np.array([one.weight for one in sequences])
 
-    def average(per_frame: Callable[[FrameErrors], np.ndarray]) -> np.ndarray:
-        return _average([per_frame(errors) for errors in sequences], protocol.average)
+    def mean(name: str, length: int) -> np.ndarray:
+        values = np.reshape([getattr(one, name) for one in sequences], (len(sequences), length))
+        return weighted_mean(values, weights)
 
-    success = average(lambda errors: errors.overlap[:, None] > overlap_thresholds)
-    precision = average(lambda errors: errors.distance[:, None] <= distances)
-    normalized = average(lambda errors: errors.normalized[:, None] <= distances / 100)
-    norm_at = protocol.norm_precision_at
-    return Scores(
-        protocol=protocol.name,
-        ao=float(average(lambda errors: np.maximum(errors.overlap, 0)[:, None])[0]),
-        sr50=float(average(lambda errors: errors.overlap[:, None] > 0.5)[0]),
-        sr75=float(average(lambda errors: errors.overlap[:, None] > 0.75)[0]),
-        success=float(success.mean()),
-        precision=float(precision[protocol.precision_at]),
-        norm_precision=None if norm_at is None else float(normalized[round(norm_at * 100)]),
-        success_curve=success,
-        precision_curve=precision,
-        norm_precision_curve=normalized,
+    curves = (mean("success_curve", protocol.overlap_steps), mean("precision_curve", protocol.distance_steps),
+              mean("norm_precision_curve", protocol.distance_steps))
+    ao, sr50, sr75 = (float(mean(name, 1)[0]) for name in ("ao", "sr50", "sr75"))
+    return BenchmarkScores(
+        protocol=protocol.name, sequences=sequences, ao=ao, sr50=sr50, sr75=sr75, **_summary(protocol, *curves)
+    )
+
+
+def score_sequence(protocol: Protocol, track: Track) -> SequenceScores:
+    """Score one track by a protocol.
+
+    Raises:
+        DataError: the track has not one predicted box a true one.
+    """
+    errors = frame_errors(protocol, track)
+    frames = len(errors.overlap)
+    distances = distance_thresholds(protocol)
+    success = _curve(protocol, errors.overlap[:, None] > np.linspace(0, 1, protocol.overlap_steps))
+    precision = _curve(protocol, errors.distance[:, None] <= distances)
+    normalized = _curve(protocol, errors.normalized[:, None] <= distances / 100)
+
+    def mean(values: np.ndarray) -> float:
+        return float(values.mean()) if frames else float("nan")
+
+    return SequenceScores(
+        name=track.name,
+        weight=frames if protocol.average == "frames" else float(frames > 0),
+        ao=mean(np.maximum(errors.overlap, 0)),
+        sr50=mean(errors.overlap > 0.5),
+        sr75=mean(errors.overlap > 0.75),
+        **_summary(protocol, success, precision, normalized),
     )
 
 
@@ -110,7 +149,9 @@ def frame_errors(protocol: Protocol, track: Track) -> FrameErrors:
         DataError: the track has not one predicted box a true one.
     """
     truth, predicted = track.truth, _replaced(protocol, track)
-    if protocol.clip:
+    if protocol.rounded:
+        truth, predicted = truth.round(), predicted.round()
+    if protocol.clip and track.frame_size is not None:
         truth, predicted = (clip_to_frame(boxes, track.frame_size) for boxes in (truth, predicted))
     overlap = iou(predicted, truth)
     distance = centre_error(predicted, truth)
@@ -129,6 +170,52 @@ def frame_errors(protocol: Protocol, track: Track) -> FrameErrors:
     return FrameErrors(overlap[scored], distance[scored], normalized[scored])
 
 
+def distance_thresholds(protocol: Protocol) -> np.ndarray:
+    """(distance_steps,) thresholds of precision in pixels; in hundredths of the target for normalised precision."""
+    return np.linspace(0, LARGEST_DISTANCE, protocol.distance_steps)
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean of (S, K) values with weights (S,), (K,); a row that is NaN has no say, NaN where no row has one."""
+    total = (~np.isnan(values) * weights[:, None]).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.nansum(values * weights[:, None], axis=0) / total
+
+
+def _curve(protocol: Protocol, hits: np.ndarray) -> np.ndarray:
+    """Share of the frames (M, K) that hit each of K thresholds, (K,); NaN where the sequence has no say."""
+    if not len(hits) or (protocol.unhit == "left out" and not hits.any()):
+        return np.full(hits.shape[1], np.nan)
+    return hits.mean(axis=0)
+
+
+def _summary(
+    protocol: Protocol, success: np.ndarray, precision: np.ndarray, normalized: np.ndarray
+) -> dict[str, Any]:
+    """The fields of `Scores` that are read off curves, and the curves."""
+    at = protocol.norm_precision_at
+    return dict(
+        success=_area(protocol, success),
+        precision=_read(protocol, precision, protocol.precision_at),
+        norm_precision=None if at is None else _read(protocol, normalized, at if at == "area" else at * 100),
+        success_curve=success,
+        precision_curve=precision,
+        norm_precision_curve=normalized,
+    )
+
+
+def _read(protocol: Protocol, curve: np.ndarray, at: float | Literal["area"]) -> float:
+    if at == "area":
+        return _area(protocol, curve)
+    return float(curve[np.searchsorted(distance_thresholds(protocol), at)])
+
+
+def _area(protocol: Protocol, curve: np.ndarray) -> float:
+    if protocol.area == "mean":
+        return float(curve.mean())
+    return float((curve[1:] + curve[:-1]).mean() / 2)
+
+
 def _replaced(protocol: Protocol, track: Track) -> np.ndarray:
     """The predicted boxes after the protocol's replacements, (N, 4)."""
     if track.predicted.shape != track.truth.shape:
@@ -137,12 +224,13 @@ def _replaced(protocol: Protocol, track: Track) -> np.ndarray:
             "expected one a frame"
         )
     predicted = track.predicted.copy()
+    if protocol.invalid_result == "repeated":
+        # As the toolkit's loop does it: the row before may itself be a bad one, on a frame without a true box.
+        bad = ~has_area(predicted) & ~np.isnan(track.truth).any(axis=1)
+        for row in np.flatnonzero(bad[1:]) + 1:
+            predicted[row] = predicted[row - 1]
     if protocol.first_frame == "given":
         predicted[0] = track.truth[0]
-    if protocol.invalid_result == "repeated":
-        # Each row takes the box of the last usable row at or before it, of row 0 where there is none.
-        usable = np.where(has_area(predicted), np.arange(len(predicted)), 0)
-        predicted = predicted[np.maximum.accumulate(usable)]
     return predicted
 
 
@@ -151,13 +239,3 @@ def _valid(protocol: Protocol, truth: np.ndarray) -> np.ndarray:
     if protocol.valid_truth == "positive":
         valid &= (truth[:, :2] + protocol.origin > 0).all(axis=1)
     return valid
-
-
-def _average(sequences: list[np.ndarray], how: str) -> np.ndarray:
-    """Mean of (frames, K) arrays over frames, or of their means over sequences, (K,); NaN without frames."""
-    scored = [values for values in sequences if len(values)]
-    if not scored:
-        return np.full(sequences[0].shape[1] if sequences else len(DISTANCES), np.nan)
-    if how == "frames":
-        return np.concatenate(scored).mean(axis=0)
-    return np.mean([values.mean(axis=0) for values in scored], axis=0)

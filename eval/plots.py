@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.files import replacing
+from eval.protocols import LARGEST_DISTANCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ def plot_success(curves: list[Curve], path: Path, title: str) -> None:
 def plot_precision(curves: list[Curve], path: Path, title: str, read_at: int) -> None:
     """Draw share of frames over centre distance in pixels; in brackets the values at `read_at` pixels."""
     labels = "centre error threshold (px)", "precision"
-    _plot(curves, np.arange(len(curves[0].values)), path, title, labels, read_at)
+    _plot(curves, np.linspace(0, LARGEST_DISTANCE, len(curves[0].values)), path, title, labels, read_at)
 
 
 def _plot(

@@ -21,8 +21,8 @@ from rich.progress import (
 
 from eval.metrics import frame_errors
 from eval.protocols import Benchmark
-from eval.report import read_tracks
 from eval.runner import Done
+from eval.table import read_tracks
 
 
 class RunningAO:

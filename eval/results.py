@@ -6,7 +6,6 @@ first for `init`, the others for `update`. `meta.json` knows the checkpoint by i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from dataclasses import asdict, dataclass
@@ -34,12 +33,11 @@ class Meta:
     host: str
 
 
-def describe(checkpoint: Path, dataset: str, origin: int, device: str, threads: int) -> Meta:
+def describe(source: str, sha256: str, dataset: str, origin: int, device: str, threads: int) -> Meta:
     """Describe the results that this machine is about to make."""
     import torch
 
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    return Meta(str(checkpoint), digest, dataset, origin, device, threads, torch.__version__, platform.node())
+    return Meta(source, sha256, dataset, origin, device, threads, torch.__version__, platform.node())
 
 
 def prepare(folder: Path, meta: Meta, overwrite: bool = False) -> None:

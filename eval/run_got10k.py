@@ -19,17 +19,15 @@ def main() -> int:
     args = parser.parse_args()
     options = read_options(args)
 
-    from datasets import got10k, synthetic
+    from datasets import synthetic
     from datasets.progress import progress_bars
-    from eval.protocols import GOT10K_BENCHMARK
+    from eval.dataset import open_dataset
 
     if args.got10k:
-        root, dataset = args.got10k, f"got10k-{args.split}"
-    else:
-        with progress_bars() as progress:
-            root = synthetic.ensure(synthetic.default_root(), progress=progress)
-        dataset = f"synthetic-{args.split}"
-    return run_benchmark(GOT10K_BENCHMARK, dataset, got10k.load(root, args.split), options)
+        return run_benchmark(open_dataset("got10k", args.got10k, args.split), options)
+    with progress_bars() as progress:
+        root = synthetic.ensure(synthetic.default_root(), progress=progress)
+    return run_benchmark(open_dataset("got10k", root, args.split, f"synthetic-{args.split}"), options)
 
 
 if __name__ == "__main__":

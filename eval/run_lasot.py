@@ -17,10 +17,9 @@ def main() -> int:
     args = parser.parse_args()
     options = read_options(args)
 
-    from datasets import lasot
-    from eval.protocols import LASOT_BENCHMARK
+    from eval.dataset import open_dataset
 
-    return run_benchmark(LASOT_BENCHMARK, f"lasot-{args.split}", lasot.load(args.root, args.split), options)
+    return run_benchmark(open_dataset("lasot", args.root, args.split), options)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,9 @@ def main() -> int:
     args = parser.parse_args()
     options = read_options(args)
 
-    from datasets import otb
-    from eval.protocols import OTB_BENCHMARK
+    from eval.dataset import open_dataset
 
-    return run_benchmark(OTB_BENCHMARK, "otb", otb.load(args.root), options)
+    return run_benchmark(open_dataset("otb", args.root), options)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ that was stopped goes on where it was.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -19,10 +21,6 @@ from datasets.sequence import Sequence
 from eval import results
 from eval.tracking import Tracker, track
 
-# Makes a tracker from a checkpoint on a device; it is sent to other processes, so it must be importable by
-# name.
-Loader = Callable[[Path, str], Tracker]
-
 
 @dataclass(frozen=True)
 class TrackerSpec:
@@ -30,13 +28,26 @@ class TrackerSpec:
 
     Attributes:
         name: of its result folder and its row.
-        checkpoint: its file.
+        load: makes the tracker on a torch device. It is sent to other processes, so it must be a function importable
+            by name, or a `functools.partial` of one.
+        source: what the tracker is made from, for people: a checkpoint's path, a library's name and version.
+        sha256: of that source's bytes; results of another hash are not this tracker's.
         summary: facts for the table, keys as in a run's `summary.json`; may be empty.
     """
 
     name: str
-    checkpoint: Path
+    load: Callable[[str], Tracker]
+    source: str
+    sha256: str
     summary: dict[str, Any] = field(default_factory=dict)
+
+
+def checkpoint_spec(
+    name: str, checkpoint: Path, load: Callable[[Path, str], Tracker], summary: dict[str, Any] | None = None
+) -> TrackerSpec:
+    """The spec of a tracker that is one file on disk, made by `load(checkpoint, device)`."""
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    return TrackerSpec(name, functools.partial(load, checkpoint), str(checkpoint), digest, summary or {})
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,6 @@ def evaluate(
     sequences: list[Sequence],
     out: Path,
     settings: Settings,
-    load: Loader,
     on_done: Callable[[Done], None] = lambda done: None,
 ) -> list[Done]:
     """Track every sequence with every tracker into `out/<tracker>/`, and return those that failed.
@@ -91,7 +101,7 @@ def evaluate(
     """
     for spec in trackers:
         # Better now than after an hour of the others.
-        load(spec.checkpoint, "cpu")
+        spec.load("cpu")
         results.prepare(out / spec.name, _meta(spec, settings), settings.overwrite)
 
     missing = []
@@ -101,12 +111,12 @@ def evaluate(
                 on_done(Done(spec, sequence, None))
             else:
                 missing.append((spec, sequence))
-    return _run(missing, out, settings, load, on_done) if missing else []
+    return _run(missing, out, settings, on_done) if missing else []
 
 
 def _meta(spec: TrackerSpec, settings: Settings) -> results.Meta:
     return results.describe(
-        spec.checkpoint, settings.dataset, settings.origin, settings.device, settings.threads
+        spec.source, spec.sha256, settings.dataset, settings.origin, settings.device, settings.threads
     )
 
 
@@ -124,7 +134,6 @@ def _run(
     missing: list[tuple[TrackerSpec, Sequence]],
     out: Path,
     settings: Settings,
-    load: Loader,
     on_done: Callable[[Done], None],
 ) -> list[Done]:
     # Spawned, not forked: torch's threads and CUDA do not survive a fork.
@@ -134,7 +143,7 @@ def _run(
     failed = []
     try:
         futures: dict[Future[None], tuple[TrackerSpec, Sequence]] = {
-            pool.submit(_work, spec, sequence, out / spec.name, settings, load): (spec, sequence)
+            pool.submit(_work, spec, sequence, out / spec.name, settings): (spec, sequence)
             for spec, sequence in missing
         }
         for future in as_completed(futures):
@@ -160,15 +169,15 @@ def _start_worker(threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-# The tracker that this worker process loaded last, by checkpoint and device.
-_loaded: dict[tuple[Path, str], Tracker] = {}
+# The tracker that this worker process loaded last, by name, hash and device.
+_loaded: dict[tuple[str, str, str], Tracker] = {}
 
 
-def _work(spec: TrackerSpec, sequence: Sequence, folder: Path, settings: Settings, load: Loader) -> None:
-    key = spec.checkpoint, settings.device
+def _work(spec: TrackerSpec, sequence: Sequence, folder: Path, settings: Settings) -> None:
+    key = spec.name, spec.sha256, settings.device
     if key not in _loaded:
         _loaded.clear()
-        _loaded[key] = load(*key)
+        _loaded[key] = spec.load(settings.device)
     boxes, times = track(_loaded[key], sequence)
     results.write_track(folder, sequence, boxes, times, settings.origin)
 

@@ -60,9 +60,16 @@ def test_got10k_confines_boxes_to_the_frame():
     assert scores.ao == 1
 
 
-def test_otb_gives_the_first_frame_and_repeats_the_box_before_an_invalid_one():
+def test_otb_gives_the_first_frame_and_repeats_the_row_before_an_invalid_one():
+    # In this order: a bad second row is repeated from the first as the tracker wrote it.
     predicted = [MISS, [np.nan] * 4, HALF, [0, 0, 0, 0]]
-    assert score(OTB, [track(predicted)]).ao == pytest.approx((1 + 1 + 0.5 + 0.5) / 4)
+    assert score(OTB, [track(predicted)]).ao == pytest.approx((1 + 0 + 0.5 + 0.5) / 4)
+
+
+def test_otb_does_not_repeat_into_frames_without_a_true_box():
+    # So the bad row after such a frame repeats a bad one.
+    scores = score(OTB, [track([HIT, [np.nan] * 4, [np.nan] * 4], true=[HIT, [np.nan] * 4, HIT])])
+    assert scores.ao == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("invalid", [[np.nan] * 4, [0, 0, 0, 0], [100, 100, 0, 40], [-1, 100, 40, 40]])

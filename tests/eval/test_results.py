@@ -9,10 +9,8 @@ from eval import results
 
 
 @pytest.fixture
-def meta(tmp_path):
-    checkpoint = tmp_path / "checkpoint.pth"
-    checkpoint.write_text("static")
-    return results.describe(checkpoint, "walk", origin=1, device="cpu", threads=1)
+def meta():
+    return results.describe("checkpoint.pth", "hash", "walk", origin=1, device="cpu", threads=1)
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 import multiprocessing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import stand_ins
 
 from datasets.errors import DataError
 from eval import results
-from eval.runner import Settings, TrackerSpec, evaluate
+from eval.runner import Settings, TrackerSpec, checkpoint_spec, evaluate
 
 SETTINGS = Settings(dataset="walk", origin=0, workers=2)
 
@@ -16,7 +17,7 @@ def spec(tmp_path):
     def make(kind: str) -> TrackerSpec:
         checkpoint = tmp_path / f"{kind}.txt"
         checkpoint.write_text(kind)
-        return TrackerSpec(f"runs/{kind}", checkpoint)
+        return checkpoint_spec(f"runs/{kind}", checkpoint, stand_ins.load)
 
     return make
 
@@ -28,7 +29,7 @@ def modified(folder):
 def test_every_tracker_follows_every_sequence_in_its_own_processes(spec, sequences, tmp_path):
     seen = []
     specs = [spec("perfect"), spec("static")]
-    assert evaluate(specs, sequences, tmp_path / "out", SETTINGS, stand_ins.load, seen.append) == []
+    assert evaluate(specs, sequences, tmp_path / "out", SETTINGS, seen.append) == []
     assert len(seen) == 6
     for sequence in sequences:
         perfect = results.read_track(tmp_path / "out/runs/perfect", sequence, origin=0)
@@ -40,11 +41,11 @@ def test_every_tracker_follows_every_sequence_in_its_own_processes(spec, sequenc
 
 def test_a_second_run_tracks_only_what_is_missing(spec, sequences, tmp_path):
     out = tmp_path / "out"
-    evaluate([spec("static")], sequences, out, SETTINGS, stand_ins.load)
+    evaluate([spec("static")], sequences, out, SETTINGS)
     before = modified(out / "runs/static")
     (out / "runs/static/steady.txt").unlink()
     seen = []
-    evaluate([spec("static")], sequences, out, SETTINGS, stand_ins.load, seen.append)
+    evaluate([spec("static")], sequences, out, SETTINGS, seen.append)
     after = modified(out / "runs/static")
     assert {name for name in before if after[name] != before[name]} == {"steady.txt", "steady_time.txt"}
     assert len(seen) == 3
@@ -53,15 +54,16 @@ def test_a_second_run_tracks_only_what_is_missing(spec, sequences, tmp_path):
 def test_a_changed_checkpoint_is_tracked_anew(spec, sequences, tmp_path):
     out = tmp_path / "out"
     first = spec("static")
-    evaluate([first], sequences[:1], out, SETTINGS, stand_ins.load)
-    first.checkpoint.write_text("perfect")
-    evaluate([first], sequences[:1], out, SETTINGS, stand_ins.load)
+    evaluate([first], sequences[:1], out, SETTINGS)
+    Path(first.source).write_text("perfect")
+    changed = checkpoint_spec("runs/static", Path(first.source), stand_ins.load)
+    evaluate([changed], sequences[:1], out, SETTINGS)
     assert results.read_track(out / "runs/static", sequences[0], 0) == pytest.approx(sequences[0].boxes)
 
 
 def test_a_failing_sequence_is_reported_and_the_rest_goes_on(spec, sequences, tmp_path):
     sequences[1].frames[2].write_bytes(b"no image")
-    failed = evaluate([spec("broken")], sequences, tmp_path / "out", SETTINGS, stand_ins.load)
+    failed = evaluate([spec("broken")], sequences, tmp_path / "out", SETTINGS)
     assert {(done.sequence.name, done.error.split(":")[0]) for done in failed} == {
         ("quick", "RuntimeError"), ("steady", str(sequences[1].frames[2])),
     }
@@ -69,12 +71,12 @@ def test_a_failing_sequence_is_reported_and_the_rest_goes_on(spec, sequences, tm
 
 
 def test_boxes_that_are_no_numbers_fail(spec, sequences, tmp_path):
-    failed = evaluate([spec("nan")], sequences[:1], tmp_path / "out", SETTINGS, stand_ins.load)
+    failed = evaluate([spec("nan")], sequences[:1], tmp_path / "out", SETTINGS)
     assert "slow: the tracker answered" in failed[0].error
 
 
 def test_a_process_that_dies_fails_its_sequences(spec, sequences, tmp_path):
-    failed = evaluate([spec("dying")], sequences[:2], tmp_path / "out", SETTINGS, stand_ins.load)
+    failed = evaluate([spec("dying")], sequences[:2], tmp_path / "out", SETTINGS)
     assert len(failed) == 2
     assert "BrokenProcessPool" in failed[0].error
 
@@ -85,18 +87,18 @@ def test_an_interrupt_ends_the_workers_and_leaves_whole_files_only(spec, sequenc
 
     one_worker = replace(SETTINGS, workers=1)
     with pytest.raises(KeyboardInterrupt):
-        evaluate([spec("static")], sequences, tmp_path / "out", one_worker, stand_ins.load, interrupt)
+        evaluate([spec("static")], sequences, tmp_path / "out", one_worker, interrupt)
     for process in multiprocessing.active_children():
         process.join(10)
     assert not multiprocessing.active_children()
     folder = tmp_path / "out/runs/static"
     for sequence in sequences:
         assert results.is_done(folder, sequence, 0) or not (folder / f"{sequence.name}.txt").exists()
-    assert evaluate([spec("static")], sequences, tmp_path / "out", SETTINGS, stand_ins.load) == []
+    assert evaluate([spec("static")], sequences, tmp_path / "out", SETTINGS) == []
 
 
 def test_results_of_another_dataset_are_refused_before_tracking(spec, sequences, tmp_path):
-    evaluate([spec("static")], sequences[:1], tmp_path / "out", SETTINGS, stand_ins.load)
+    evaluate([spec("static")], sequences[:1], tmp_path / "out", SETTINGS)
     other = replace(SETTINGS, dataset="run")
     with pytest.raises(DataError, match="dataset walk, not run"):
-        evaluate([spec("static")], sequences, tmp_path / "out", other, stand_ins.load)
+        evaluate([spec("static")], sequences, tmp_path / "out", other)

@@ -1,14 +1,14 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from stand_ins import Static
 
 from eval import results
-from eval.protocols import GOT10K_BENCHMARK, LASOT_BENCHMARK, OTB_BENCHMARK
-from eval.report import make_entry, table, write_report
+from eval.protocols import BENCHMARKS
 from eval.runner import TrackerSpec
+from eval.table import make_entry, table, write_report
 
 KEYS = {"tracker", "method", "budget", "flops_ratio", "params_1bit", "params_32bit", "ao", "sr50", "sr75",
         "success", "precision", "fps", "device", "threads", "checkpoint"}
@@ -18,8 +18,8 @@ SUMMARY = dict(method="mixbin", budget=0.3, flops_ratio=0.2951, params_1bit=1203
 @pytest.fixture
 def entry(tmp_path, sequences):
     """Make the entry of a tracker that is off by so many pixels from the second frame on; `run` is its folder."""
-    def make(name, summary=SUMMARY, offset=0.0, benchmark=GOT10K_BENCHMARK, missing=0, run=None):
-        spec = TrackerSpec(name, tmp_path / (run or name) / "checkpoint.pth", summary)
+    def make(name, summary=SUMMARY, offset=0.0, benchmark=BENCHMARKS["got10k"], missing=0, run=None):
+        spec = TrackerSpec(name, Static, str(tmp_path / (run or name) / "checkpoint.pth"), "hash", summary)
         for sequence in sequences[missing:]:
             boxes = sequence.boxes + np.array([offset, 0, 0, 0])
             boxes[0] = sequence.boxes[0]
@@ -78,13 +78,13 @@ def test_full_precision_trackers_of_other_folders_are_no_rivals(entry, tmp_path,
     head, (mixbin, _) = table(named_alone)
     assert mixbin[head.index("AO")] == "1.000"
     monkeypatch.chdir(tmp_path)
-    relative = replace(named_alone[1], spec=replace(named_alone[1].spec, checkpoint=Path("a/fp/checkpoint.pth")))
+    relative = replace(named_alone[1], spec=replace(named_alone[1].spec, source="a/fp/checkpoint.pth"))
     head, (mixbin, _) = table([named_alone[0], relative])
     assert mixbin[head.index("AO")] == "1.000 (1.000)"
 
 
 def test_normalised_precision_is_a_column_where_the_protocol_has_it(entry):
-    for benchmark, expected in ((OTB_BENCHMARK, False), (LASOT_BENCHMARK, True)):
+    for benchmark, expected in ((BENCHMARKS["otb"], False), (BENCHMARKS["lasot"], True)):
         head, _ = table([entry(benchmark.curves.name.split()[0], benchmark=benchmark)])
         assert ("norm. prec. @0.2" in head) is expected
 

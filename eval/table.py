@@ -14,7 +14,7 @@ from datasets import images
 from datasets.files import write_text
 from datasets.sequence import Sequence
 from eval import results
-from eval.metrics import Scores, Track, score
+from eval.metrics import BenchmarkScores, Track, score
 from eval.plots import Curve, plot_precision, plot_success
 from eval.protocols import Benchmark
 from eval.runner import TrackerSpec
@@ -34,8 +34,8 @@ class Entry:
     """
 
     spec: TrackerSpec
-    overlap: Scores | None
-    curves: Scores | None
+    overlap: BenchmarkScores | None
+    curves: BenchmarkScores | None
     fps: float | None
     device: str
     threads: int
@@ -57,7 +57,7 @@ class Entry:
             "fps": self.fps,
             "device": self.device,
             "threads": self.threads,
-            "checkpoint": str(self.spec.checkpoint),
+            "checkpoint": self.spec.source,
             "protocol": self.protocol,
         }
         return {key: None if isinstance(value, float) and math.isnan(value) else value
