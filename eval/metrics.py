@@ -157,9 +157,9 @@ def frame_errors(protocol: Protocol, track: Track) -> FrameErrors:
     distance = centre_error(predicted, truth)
     normalized = normalized_centre_error(predicted, truth)
 
-    invalid = ~_valid(protocol, track.truth)
-    for values in (overlap, distance, normalized):
-        values[invalid] = -1
+    without_overlap, without_distance = _unusable(protocol, track.truth)
+    overlap[without_overlap] = -1
+    distance[without_distance] = normalized[without_distance] = -1
     if protocol.absent == "missed":
         overlap[~track.visible] = -1
         distance[~track.visible] = normalized[~track.visible] = np.inf
@@ -234,8 +234,14 @@ def _replaced(protocol: Protocol, track: Track) -> np.ndarray:
     return predicted
 
 
-def _valid(protocol: Protocol, truth: np.ndarray) -> np.ndarray:
-    valid = has_area(truth)
-    if protocol.valid_truth == "positive":
-        valid &= (truth[:, :2] + protocol.origin > 0).all(axis=1)
-    return valid
+def _unusable(protocol: Protocol, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which true boxes (N, 4) the protocol takes no overlap and no distance from, (N,) bool each."""
+    if protocol.valid_truth == "any":
+        none = np.zeros(len(truth), dtype=bool)
+        return none, none
+    usable, corner = has_area(truth), truth[:, :2] + protocol.origin
+    if protocol.valid_truth != "area":
+        usable &= (corner > 0).all(axis=1)
+    if protocol.valid_truth == "centre":
+        return ~usable, ~(corner + (truth[:, 2:] - 1) / 2 > 0).all(axis=1)
+    return ~usable, ~usable

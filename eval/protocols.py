@@ -28,8 +28,11 @@ class Protocol:
             box, or scored as the tracker wrote it.
         absent: frames labelled as without the target are left out, stay in the count as misses of overlap and
             distance, or are scored like any other because the toolkit does not read the label.
-        valid_truth: a true box counts if it has area, or if all of x, y, w, h are positive in the files' own base.
-            Other rows get overlap -1 and distance -1: a miss at every overlap, a *hit* at every distance threshold.
+        valid_truth: which true boxes count. "any": all are measured as they stand, so that one without area is a miss
+            of overlap and of normalised distance. The others give unusable rows overlap -1 and distance -1, a miss at
+            every overlap and a *hit* at every distance threshold. "area": usable with area. "positive": usable if
+            x, y, w, h are all positive in the files' own base. "centre": so for overlap, while distance is usable if
+            the centre x + (w - 1) / 2, y + (h - 1) / 2 is positive.
         invalid_result: a predicted box that is not finite or has no area is scored as it is (a miss), or replaced by
             the row before it.
         clip: both boxes are confined to the frame first.
@@ -48,7 +51,7 @@ class Protocol:
     overlap_steps: int
     first_frame: Literal["left out", "given", "as predicted"]
     absent: Literal["left out", "missed", "unread"]
-    valid_truth: Literal["area", "positive"]
+    valid_truth: Literal["any", "area", "positive", "centre"]
     invalid_result: Literal["missed", "repeated"]
     clip: bool
     average: Literal["frames", "sequences"]
@@ -65,7 +68,7 @@ class Protocol:
 # frames with cover.label 0, which are those of absence.label.
 GOT10K = Protocol(
     name="GOT-10k rule", toolkit="got10k 0.1.3", overlap_steps=101, first_frame="left out", absent="left out",
-    valid_truth="area", invalid_result="missed", clip=True, average="frames", unhit="counted", origin=0,
+    valid_truth="any", invalid_result="missed", clip=True, average="frames", unhit="counted", origin=0,
 )
 
 # calcSeqErrRobust.m, genPerfMat.m, plotDrawSave.m. Because of `>`, a perfect tracker's success is 20/21 = .952.
@@ -83,21 +86,25 @@ DTB70 = replace(OTB, name="DTB70 rule", toolkit="DTB70 toolkit (OTB's)")
 LASOT = replace(OTB, name="LaSOT rule", toolkit="LaSOT_Evaluation_Toolkit", absent="missed", norm_precision_at=0.20)
 
 # metrics.py of the devkit, which is what its server runs: numbers rounded to whole pixels, areas by the trapezoidal
-# rule, and precision as the area of its curve up to 50 px rather than its value at 20.
+# rule (a perfect tracker's success is .975), and precision as the area of its curve up to 50 px in steps of 2.5 rather
+# than its value at 20; true boxes are not checked.
 TRACKINGNET = Protocol(
     name="TrackingNet rule", toolkit="TrackingNet-devkit", overlap_steps=21, first_frame="given", absent="unread",
-    valid_truth="area", invalid_result="missed", clip=False, average="sequences", unhit="counted", origin=0,
+    valid_truth="any", invalid_result="missed", clip=False, average="sequences", unhit="counted", origin=0,
     rounded=True, area="trapezoid", distance_steps=21, precision_at="area", norm_precision_at="area",
 )
 
-# The same boxes by pysot's toolkit, which many papers use: nothing is replaced, absent frames of LaSOT are left out.
+# The same boxes by pysot-toolkit, which many papers use (ope_benchmark.py, statistics.py): nothing is replaced, and
+# overlap and distance ask different things of the true box. It too counts LaSOT's absent frames as misses: it drops
+# them and divides by the number of all frames. (The later copy inside pysot takes overlap from every box with area.)
 OTB_PYSOT = replace(
-    OTB, name="OTB rule of pysot", toolkit="pysot-toolkit", first_frame="as predicted", invalid_result="missed",
-    unhit="counted",
+    OTB, name="pysot rule", toolkit="pysot-toolkit", first_frame="as predicted", valid_truth="centre",
+    invalid_result="missed", unhit="counted",
 )
-LASOT_PYSOT = replace(
-    OTB_PYSOT, name="LaSOT rule of pysot, absent frames left out", absent="left out", norm_precision_at=0.20
-)
+LASOT_PYSOT = replace(OTB_PYSOT, name="pysot rule for LaSOT", absent="missed", norm_precision_at=0.20)
+
+# No toolkit's, but what some papers report: figures are higher where targets vanish.
+LASOT_VISIBLE = replace(LASOT, name="LaSOT rule without absent frames", toolkit="none", absent="left out")
 
 # Success and precision of GOT-10k sequences: the thresholds and averages of OTB on the frames that show the target.
 OTB_VISIBLE = replace(
@@ -130,7 +137,7 @@ class Benchmark:
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({
     "got10k": Benchmark("GOT-10k", GOT10K, OTB_VISIBLE),
     "otb": Benchmark("OTB", GOT10K, OTB, (OTB_PYSOT,)),
-    "lasot": Benchmark("LaSOT", GOT10K, LASOT, (LASOT_PYSOT,)),
+    "lasot": Benchmark("LaSOT", GOT10K, LASOT, (LASOT_VISIBLE, LASOT_PYSOT)),
     "uav123": Benchmark("UAV123", GOT10K, UAV123, (OTB_PYSOT,)),
     "dtb70": Benchmark("DTB70", GOT10K, DTB70, (OTB_PYSOT,)),
     "trackingnet": Benchmark("TrackingNet", GOT10K, TRACKINGNET),
