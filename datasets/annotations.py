@@ -28,10 +28,26 @@ def read_boxes(path: Path, origin: int = 0) -> np.ndarray:
     Raises:
         DataError: the file is missing or empty, or a row is not four numbers (file and line are named).
     """
-    rows = [_parse_row(line, path, number) for number, line in enumerate(_lines(path), start=1)]
-    if not rows:
+    lines = _lines(path)
+    rows, bad = _parse_rows(lines)
+    if bad:
+        raise DataError(f"{path}, line {bad[0]}: expected four numbers x,y,w,h, found {lines[bad[0] - 1].strip()!r}")
+    if not lines:
         raise DataError(f"{path}: no boxes in this file")
-    return np.array(rows, dtype=np.float64) - np.array([origin, origin, 0, 0], dtype=np.float64)
+    return _based_on_zero(rows, origin)
+
+
+def read_boxes_with_gaps(path: Path, origin: int = 0) -> tuple[np.ndarray, list[int]]:
+    """Read as `read_boxes` does, but a row that is not four numbers becomes NaN, and the file may be empty.
+
+    Returns:
+        (N, 4) float64 boxes, one a line, and the numbers of the unreadable lines, the first being 1.
+
+    Raises:
+        DataError: the file is missing or not a text file.
+    """
+    rows, bad = _parse_rows(_lines(path))
+    return _based_on_zero(rows, origin), bad
 
 
 def read_flags(path: Path) -> np.ndarray:
@@ -83,18 +99,40 @@ def require_count(path: Path, rows: int, frames: int) -> None:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").rstrip().splitlines()
+        return path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot read annotation ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file") from error
 
 
-def _parse_row(line: str, path: Path, number: int) -> list[float]:
+def _parse_rows(lines: list[str]) -> tuple[np.ndarray, list[int]]:
+    """Boxes (N, 4) of N lines, NaN where a line is unreadable, and the numbers of those lines."""
+    rows = _parse_regular(lines)
+    if rows is not None:
+        return rows, []
+    parsed = [_parse_row(line) for line in lines]
+    bad = [number for number, row in enumerate(parsed, start=1) if row is None]
+    return np.array([row or [math.nan] * 4 for row in parsed], dtype=np.float64).reshape(-1, 4), bad
+
+
+def _parse_regular(lines: list[str]) -> np.ndarray | None:
+    """Numpy's fast parser, for files with one separator and nothing to complain of; None for all others."""
+    separator = next((mark for mark in ",;\t" if lines and mark in lines[0]), None)
+    try:
+        rows = np.loadtxt(lines, delimiter=separator, comments=None, ndmin=2) if lines else np.empty((0, 4))
+    except ValueError:
+        return None
+    return rows if rows.shape == (len(lines), 4) and not np.isinf(rows).any() else None
+
+
+def _parse_row(line: str) -> list[float] | None:
     try:
         values = [float(text) for text in _SEPARATOR.split(line.strip().strip(","))]
     except ValueError:
-        values = []
-    if len(values) != 4 or any(math.isinf(value) for value in values):
-        raise DataError(f"{path}, line {number}: expected four numbers x,y,w,h, found {line.strip()!r}")
-    return values
+        return None
+    return values if len(values) == 4 and not any(map(math.isinf, values)) else None
+
+
+def _based_on_zero(rows: np.ndarray, origin: int) -> np.ndarray:
+    return rows - np.array([origin, origin, 0, 0], dtype=np.float64)

@@ -10,7 +10,7 @@ numbers = st.floats(-1e4, 1e4).map(lambda value: round(value, 4))
 
 
 @given(rows=st.lists(st.tuples(numbers, numbers, numbers, numbers), min_size=1, max_size=5),
-       separator=st.sampled_from([",", "\t", " ", ", ", "  "]), origin=st.sampled_from([0, 1]))
+       separator=st.sampled_from([",", ";", "\t", " ", ", ", "  "]), origin=st.sampled_from([0, 1]))
 def test_boxes_are_read_back_whatever_separates_them(tmp_path_factory, rows, separator, origin):
     path = tmp_path_factory.mktemp("boxes") / "groundtruth.txt"
     path.write_text("\r\n".join(separator.join(f"{value:.4f}" for value in row) for row in rows) + "\n\n")
@@ -18,11 +18,30 @@ def test_boxes_are_read_back_whatever_separates_them(tmp_path_factory, rows, sep
     np.testing.assert_allclose(annotations.read_boxes(path, origin), expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("bad", ["1,2,3", "1,2,3,4,5", "1,2,three,4", "", "1,2,inf,4"])
+@pytest.mark.parametrize("bad", ["1,2,3", "1,2,3,4,5", "1,,2,3,4", "1,2,three,4", "", "1,2,inf,4"])
 def test_bad_row_is_named_by_file_and_line(tmp_path, lines, bad):
     path = lines(tmp_path / "groundtruth.txt", "1,2,3,4", bad, "1,2,3,4")
     with pytest.raises(DataError, match=r"groundtruth\.txt, line 2: expected four numbers"):
         annotations.read_boxes(path)
+
+
+@pytest.mark.parametrize("bad", ["1,,2,3,4", "1,2,3", "one", "1,2,inf,4", "", "# 1,2,3,4"])
+def test_unreadable_rows_become_gaps_where_asked(tmp_path, lines, bad):
+    path = lines(tmp_path / "result.txt", "1,2,3,4", bad, "5;6 7\t8")
+    boxes, unreadable = annotations.read_boxes_with_gaps(path, origin=1)
+    assert unreadable == [2]
+    np.testing.assert_equal(boxes, [[0, 1, 3, 4], [np.nan] * 4, [4, 5, 7, 8]])
+
+
+def test_an_empty_file_is_all_gap(tmp_path):
+    (tmp_path / "empty.txt").touch()
+    boxes, unreadable = annotations.read_boxes_with_gaps(tmp_path / "empty.txt")
+    assert (boxes.shape, unreadable) == ((0, 4), [])
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_number(tmp_path):
+    (tmp_path / "a.txt").write_text("1,2,3,4\n", encoding="utf-8-sig")
+    assert annotations.read_boxes(tmp_path / "a.txt").tolist() == [[1, 2, 3, 4]]
 
 
 def test_nan_rows_stay(tmp_path, lines):
