@@ -241,7 +241,8 @@ def _unusable(protocol: Protocol, truth: np.ndarray) -> tuple[np.ndarray, np.nda
         return none, none
     usable, corner = has_area(truth), truth[:, :2] + protocol.origin
     if protocol.valid_truth != "area":
-        usable &= (corner > 0).all(axis=1)
+        usable &= np.all(corner > 0, axis=1)
     if protocol.valid_truth == "centre":
-        return ~usable, ~(corner + (truth[:, 2:] - 1) / 2 > 0).all(axis=1)
+        centre = corner + (truth[:, 2:] - 1) / 2
+        return ~usable, ~np.all(centre > 0, axis=1)
     return ~usable, ~usable
