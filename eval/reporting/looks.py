@@ -1,0 +1,40 @@
+"""How a tracker looks, the same everywhere on the page: colour, dashes and marker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# Okabe and Ito's palette, told apart with any colour vision; without black and yellow, which vanish on one ground.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_DASHES = ("solid", "dashed", "dotted", "dashdot")
+_MARKERS = ("o", "s", "^", "D")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a tracker is drawn.
+
+    Attributes:
+        colour: `#RRGGBB`.
+        dash, marker: in matplotlib's terms; they tell trackers of the same colour apart.
+    """
+
+    colour: str
+    dash: str
+    marker: str
+
+    @property
+    def bgr(self) -> tuple[int, int, int]:
+        """The colour as OpenCV wants it, 0..255."""
+        red, green, blue = (int(self.colour[start:start + 2], 16) for start in (1, 3, 5))
+        return blue, green, red
+
+
+def assign_looks(labels: Iterable[str]) -> dict[str, Look]:
+    """A look for each label, in their order: colours first, then other dashes and markers. 24 differ."""
+    looks = {}
+    for index, label in enumerate(dict.fromkeys(labels)):
+        turn = index // len(COLOURS) % len(_DASHES)
+        looks[label] = Look(COLOURS[index % len(COLOURS)], _DASHES[turn], _MARKERS[turn])
+    return looks

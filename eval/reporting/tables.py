@@ -1,0 +1,273 @@
+"""The tables of the page, as text cells that HTML and Markdown render alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from eval.protocols import Benchmark, Protocol
+from eval.reporting.groups import METRICS, Group, Metric
+from eval.reporting.statistics import Comparison, Interval
+
+UNKNOWN = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its text, a smaller second line, whether it is the best of its column, whose row it heads."""
+
+    text: str
+    note: str = ""
+    best: bool = False
+    tracker: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: what it shows, heads and rows of cells, and remarks below it. Columns from `numbers` on are figures."""
+
+    title: str
+    head: tuple[Cell, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    numbers: int = 1
+
+
+def comparison(groups: Sequence[Group], benchmark: Benchmark | None) -> Table:
+    """All trackers: what they cost, how fast they are, how well they score. Columns nobody fills are left out."""
+    columns = [
+        (Cell("GFLOPs", "counted"), "counted_flops", lambda x: f"{x / 1e9:.3f}", min),
+        (Cell("FLOPs ratio"), "flops_ratio", score, min),
+        (Cell("size", "kB"), "bytes", lambda x: f"{x / 1e3:,.0f}", min),
+        (Cell("fps"), "fps", _plain(".1f"), max),
+        *((metric_head(metric, benchmark), metric.key, score, max) for metric in METRICS.values()),
+    ]
+    columns = [column for column in columns if any(not math.isnan(group.mean(column[1])) for group in groups)]
+    best = {key: chosen(group.mean(key) for group in groups if not math.isnan(group.mean(key)))
+            for _, key, _, chosen in columns}
+
+    def cells(group: Group) -> tuple[Cell, ...]:
+        return (
+            tracker_cell(group.label, _kind(group)),
+            *(Cell(_spread(group, key, form), best=group.mean(key) == best[key] and len(groups) > 1)
+              for _, key, form, _ in columns),
+        )
+
+    head = (Cell("tracker", "method, budget"), *(column[0] for column in columns))
+    notes = []
+    if any(len(group.results) > 1 for group in groups):
+        notes.append("± is the sample standard deviation over training seeds.")
+    return Table("Comparison", head, tuple(cells(group) for group in groups), tuple(notes))
+
+
+def certainty(intervals: Mapping[str, Mapping[str, Interval]], benchmark: Benchmark) -> Table:
+    """The score and 95 % interval of each tracker and metric: label -> metric key -> interval."""
+    keys = [key for key in METRICS if any(key in values for values in intervals.values())]
+    rows = tuple(
+        (tracker_cell(label), *(_interval_cell(values.get(key)) for key in keys)) for label, values in intervals.items()
+    )
+    head = (Cell("tracker"), *(metric_head(METRICS[key], benchmark) for key in keys))
+    return Table("95 % intervals over sequences", head, rows, (
+        "Percentile bootstrap over the sequences: where a score would lie if other sequences of the same kind had been "
+        "filmed. Trackers are compared on the same sequences, so overlapping intervals do not mean equal trackers: the "
+        "next table compares them pair by pair.",
+    ))
+
+
+def pairs(
+    found: Mapping[tuple[str, str], Comparison], corrected: Mapping[tuple[str, str], float], metric: str,
+    remarks: Sequence[str],
+) -> Table:
+    """Each pair of trackers: difference, interval, p-value, and the verdict in words."""
+    rows = tuple(
+        (Cell(f"{first} − {second}"), Cell(verdict((first, second), one, corrected[first, second])),
+         Cell(signed(one.difference.value)), Cell(_range(one.difference, signed)), Cell(probability(one.p)),
+         Cell(probability(corrected[first, second])))
+        for (first, second), one in found.items()
+    )
+    head = (Cell("pair"), Cell("in words"), Cell("difference", metric), Cell("95 % interval"), Cell("p"),
+            Cell("p, corrected", "Holm"))
+    return Table("Are the differences larger than chance?", head, rows, tuple(remarks), numbers=2)
+
+
+def verdict(pair: tuple[str, str], found: Comparison, p: float) -> str:
+    """What a comparison says, in words, at the 5 % level of the corrected p-value."""
+    number = f"{found.sequences} sequence{'s' * (found.sequences != 1)}"
+    if p <= 0.05:
+        better = pair[0] if found.difference.value > 0 else pair[1]
+        return f"{better} is better"
+    return f"cannot be told apart with {number}"
+
+
+def multi_start(groups: Sequence[Group], differences: Mapping[str, tuple[float, float, int]]) -> Table | None:
+    """Scores of runs from many starting frames; None where nobody has any.
+
+    Args:
+        differences: label -> mean paired difference to the first group, its standard error, number of targets.
+    """
+    shown = [group for group in groups if not math.isnan(group.mean("multi_start_ao"))]
+    if not shown:
+        return None
+    highest = max(group.mean("multi_start_ao") for group in shown)
+    rows = []
+    for group in shown:
+        own = differences.get(group.label)
+        rows.append((
+            tracker_cell(group.label), Cell(_spread(group, "multi_start_ao", score),
+                                            best=group.mean("multi_start_ao") == highest and len(shown) > 1),
+            Cell(_spread(group, "multi_start_targets", _plain(".0f"))),
+            Cell(_spread(group, "multi_start_runs", _plain(",.0f"))),
+            Cell(UNKNOWN if own is None else f"{signed(own[0])} ± {score(own[1])}"),
+        ))
+    head = (Cell("tracker"), Cell("mean overlap"), Cell("targets"), Cell("runs"),
+            Cell("difference", f"to {shown[0].label}"))
+    return Table("Many starts", head, tuple(rows), (
+        "Short runs forward and backward from many frames of each sequence, averaged over the runs of a target and "
+        "then over targets. Behind ± is the standard error of the mean paired difference over targets.",
+    ))
+
+
+def others(groups: Sequence[Group]) -> Table | None:
+    """The same boxes under the rules of other toolkits; None where there are none."""
+    found = {group.label: {one["protocol"]: one for one in group.row.get("others") or []} for group in groups}
+    columns = [
+        (rule, key) for rule in dict.fromkeys(rule for own in found.values() for rule in own)
+        for key in ("success", "precision", "norm_precision")
+        if any(own.get(rule, {}).get(key) is not None for own in found.values())
+    ]
+    if not columns:
+        return None
+    rows = tuple(
+        (tracker_cell(group.label), *(Cell(score(found[group.label].get(rule, {}).get(key))) for rule, key in columns))
+        for group in groups
+    )
+    head = (Cell("tracker"), *(Cell(_TITLES[key], rule) for rule, key in columns))
+    seeds = any(len(group.results) > 1 for group in groups)
+    notes = ("Of several seeds the first one's.",) if seeds else ()
+    return Table("The same boxes scored by other toolkits", head, rows, notes)
+
+
+def provenance(groups: Sequence[Group]) -> Table:
+    """Where each tracker comes from and what it was timed on."""
+    head = tuple(map(Cell, ("tracker", "made from", "SHA-256", "seed", "timed on")))
+    rows = tuple(
+        (tracker_cell(group.label), Cell(str(row["checkpoint"])), Cell(str(row.get("sha256") or UNKNOWN)[:16]),
+         Cell(UNKNOWN if row.get("seed") is None else str(row["seed"])), Cell(machine(row)))
+        for group in groups for row in (one.row for one in group.results)
+    )
+    return Table("Trackers", head, rows, ("Of each SHA-256 the first 16 digits.",), numbers=len(head))
+
+
+def rules(benchmark: Benchmark) -> Table:
+    """The conventions of the benchmark's rules, a column a rule."""
+    protocols = list(dict.fromkeys((benchmark.overlap, benchmark.curves, *benchmark.others)))
+    rows = tuple(
+        (Cell(field.name.replace("_", " ")), *(Cell(_convention(protocol, field.name)) for protocol in protocols))
+        for field in fields(Protocol) if field.name != "name"
+    )
+    return Table("The rules", (Cell("convention"), *(Cell(protocol.name) for protocol in protocols)), rows,
+                 numbers=len(protocols) + 1)
+
+
+def summary(datasets: Mapping[str, tuple[str, Sequence[Group]]]) -> Table:
+    """All trackers over all datasets, by the score that each is ranked by: dataset -> (metric key, groups)."""
+    ordered = {group.label: group for _, groups in datasets.values() for group in groups}
+    rows = []
+    for label, any_group in ordered.items():
+        cells = []
+        for key, groups in datasets.values():
+            own = [group for group in groups if group.label == label]
+            top = max((group.mean(key) for group in groups if not math.isnan(group.mean(key))), default=math.nan)
+            cells.append(Cell(_spread(own[0], key, score), best=own[0].mean(key) == top and len(groups) > 1)
+                         if own else Cell(UNKNOWN))
+        rows.append((tracker_cell(label, _kind(any_group)), Cell(_spread(any_group, "flops_ratio", score)), *cells))
+    head = (Cell("tracker"), Cell("FLOPs ratio"),
+            *(Cell(name, _TITLES[key]) for name, (key, _) in datasets.items()))
+    return Table("All datasets", head, tuple(rows))
+
+
+_TITLES = {"ao": "AO", "sr50": "SR0.5", "sr75": "SR0.75", "success": "success", "precision": "precision",
+           "norm_precision": "norm. precision"}
+
+
+def metric_head(metric: Metric, benchmark: Benchmark | None) -> Cell:
+    """The name of a metric, where it is read off its curve, and the rule it is taken by."""
+    if benchmark is None:
+        return Cell(_TITLES[metric.key])
+    rule: Protocol = getattr(benchmark, metric.rule)
+    at: Any = {"precision": rule.precision_at, "norm_precision": rule.norm_precision_at}.get(metric.key, "")
+    where = f" @{at:g}" if isinstance(at, int | float) else " area" if at == "area" else ""
+    return Cell(_TITLES[metric.key] + where, rule.name)
+
+
+def tracker_cell(label: str, note: str = "") -> Cell:
+    """The head of a tracker's row."""
+    return Cell(label, note, tracker=label)
+
+
+def machine(row: Mapping[str, Any]) -> str:
+    """What a row's speed was measured on."""
+    threads = row.get("threads")
+    count = UNKNOWN if threads is None else threads
+    return f"{row.get('device') or UNKNOWN}, {count} thread{'s' * (threads != 1)}"
+
+
+def score(value: float | None) -> str:
+    """A fraction to three places: .570, 1.000."""
+    if value is None or math.isnan(value):
+        return UNKNOWN
+    text = f"{value:.3f}"
+    return text[1:] if text.startswith("0.") else text
+
+
+def signed(value: float) -> str:
+    """A difference of fractions to three places, with its sign: +.013, −.020."""
+    if math.isnan(value):
+        return UNKNOWN
+    sign = "" if f"{abs(value):.3f}" == "0.000" else "+" if value > 0 else "−"
+    return sign + score(abs(value))
+
+
+def probability(p: float) -> str:
+    """A p-value to three places: .008, < .001, 1."""
+    return "< .001" if p < 0.0005 else "1" if p > 0.9995 else score(p)
+
+
+def _interval_cell(found: Interval | None) -> Cell:
+    return Cell(UNKNOWN) if found is None else Cell(score(found.value), _range(found, score))
+
+
+def _range(found: Interval, form: Callable[[float], str]) -> str:
+    return UNKNOWN if math.isnan(found.low) else f"{form(found.low)} to {form(found.high)}"
+
+
+def _plain(form: str) -> Callable[[float], str]:
+    return lambda value: format(value, form)
+
+
+def _spread(group: Group, key: str, form: Callable[[float], str]) -> str:
+    """Mean ± standard deviation; the latter only where seeds differ."""
+    mean, std = group.mean(key), group.std(key)
+    if math.isnan(mean):
+        return UNKNOWN
+    return form(mean) if math.isnan(std) or std == 0 else f"{form(mean)} ± {form(std)}"
+
+
+def _kind(group: Group) -> str:
+    """What a line stands for: random, budget 0.30, 3 seeds."""
+    method, budget, seeds = group.row.get("method"), group.row.get("budget"), len(group.results)
+    facts = (
+        method if method != group.label else None,
+        None if budget is None else f"budget {budget:.2f}",
+        f"{seeds} seeds" if seeds > 1 else None,
+    )
+    return ", ".join(str(fact) for fact in facts if fact)
+
+
+def _convention(protocol: Protocol, name: str) -> str:
+    value = getattr(protocol, name)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not measured" if value is None else str(value)
