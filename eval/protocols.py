@@ -121,12 +121,14 @@ class Benchmark:
         overlap: rule of AO and SR.
         curves: rule of success, precision and normalised precision; result files are written in its base.
         others: rules that other toolkits score the same boxes by; shown below the table.
+        reports_overlap: whether the benchmark itself reports AO and SR.
     """
 
     title: str
     overlap: Protocol
     curves: Protocol
     others: tuple[Protocol, ...] = ()
+    reports_overlap: bool = False
 
     @property
     def rules(self) -> str:
@@ -135,7 +137,7 @@ class Benchmark:
 
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({
-    "got10k": Benchmark("GOT-10k", GOT10K, OTB_VISIBLE),
+    "got10k": Benchmark("GOT-10k", GOT10K, OTB_VISIBLE, reports_overlap=True),
     "otb": Benchmark("OTB", GOT10K, OTB, (OTB_PYSOT,)),
     "lasot": Benchmark("LaSOT", GOT10K, LASOT, (LASOT_VISIBLE, LASOT_PYSOT)),
     "uav123": Benchmark("UAV123", GOT10K, UAV123, (OTB_PYSOT,)),

@@ -1,0 +1,165 @@
+"""Trackers' raw result files scored beside each other: what `score.py` prints and writes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets.annotations import read_names
+from datasets.errors import DataError
+from datasets.files import write_text
+from eval.ground_truth import Truth, read_truths
+from eval.metrics import BenchmarkScores, score
+from eval.protocols import BENCHMARKS, Benchmark
+from eval.raw_results import Problem, ResultFolder, find_results, read_tracks, same_names
+
+_CURVES = ("success", "precision", "norm_precision")
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One tracker.
+
+    Attributes:
+        tracker: its name.
+        overlap: AO and SR, None where the benchmark itself does not report them.
+        curves: scores of success and precision.
+        others: the same boxes under the rules of other toolkits.
+        protocol: names the rules of `overlap` and `curves`.
+        scored, missing: numbers of sequences.
+        problems: what did not fit; empty for clean results.
+    """
+
+    tracker: str
+    overlap: BenchmarkScores | None
+    curves: BenchmarkScores
+    others: tuple[BenchmarkScores, ...]
+    protocol: str
+    scored: int
+    missing: int
+    problems: tuple[Problem, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as `score.py --json` writes it; fractions, None where there is nothing."""
+        return {
+            "tracker": self.tracker,
+            **(_figures(self.overlap, "ao", "sr50", "sr75") if self.overlap else {}),
+            **_figures(self.curves, *_CURVES),
+            "protocol": self.protocol,
+            "sequences": self.scored,
+            "missing": self.missing,
+            "problems": [f"{problem.place}: {problem.kind}" for problem in self.problems],
+            "others": [{"protocol": one.protocol, **_figures(one, *_CURVES)} for one in self.others],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Scoreboard:
+    """All rows, and remarks that hold for every one."""
+
+    rows: list[Row]
+    notes: list[str]
+
+
+def score_results(
+    benchmark: str, truth: Path, results: Path, subset: Path | None = None, trackers: list[str] | None = None
+) -> Scoreboard:
+    """Score raw result files against a ground truth.
+
+    Args:
+        benchmark: key of `eval.protocols.BENCHMARKS`.
+        truth: folder of the ground truth, see `eval.ground_truth`.
+        results: folder of the trackers, see `eval.raw_results`.
+        subset: file with the names of the sequences to score, one a line; None: all.
+        trackers: names of those to score; None: all.
+
+    Raises:
+        DataError: a folder or file is missing or malformed, a name is unknown or ambiguous, nothing to score.
+    """
+    rules = BENCHMARKS[benchmark]
+    truths = read_truths(truth, rules.curves.origin)
+    names = [one.name for one in truths]
+    folders = find_results(results, names)
+    if trackers is not None:
+        folders = _chosen(folders, trackers)
+    if subset is not None:
+        truths = _subset(truths, subset)
+    sizes = {one.name: one.frame_size() for one in truths} if rules.reports_overlap else {}
+    return Scoreboard([_row(folder, truths, rules, sizes) for folder in folders], _notes(truths, rules, sizes))
+
+
+def check_json(path: Path) -> None:
+    """Raise DataError if `write_json` could not write there; better before scoring than after."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise DataError(f"--json {path}: " + ("is a folder" if path.is_dir() else "its folder does not exist"))
+
+
+def write_json(board: Scoreboard, path: Path) -> None:
+    """Write the rows as a JSON list; an older file is replaced."""
+    write_text(path, json.dumps([row.as_json() for row in board.rows], indent=2, allow_nan=False) + "\n")
+
+
+def _row(
+    folder: ResultFolder, truths: list[Truth], rules: Benchmark, sizes: dict[str, tuple[int, int] | None]
+) -> Row:
+    tracks, problems = read_tracks(folder, truths, rules.curves.origin, sizes)
+    overlap = score(rules.overlap, tracks) if rules.reports_overlap else None
+    scored = len({track.name for track in tracks})
+    return Row(
+        folder.name,
+        overlap,
+        score(rules.curves, tracks),
+        tuple(score(rule, tracks) for rule in rules.others),
+        rules.rules if overlap else rules.curves.name,
+        scored,
+        len(truths) - scored,
+        tuple(problems),
+    )
+
+
+def _notes(truths: list[Truth], rules: Benchmark, sizes: dict[str, tuple[int, int] | None]) -> list[str]:
+    notes = []
+    unknown = [name for name, size in sizes.items() if size is None]
+    if unknown:
+        notes.append(f"Frame size unknown for {some(unknown)}: boxes are not confined to the frame.")
+    reads_labels = any(rule.absent != "unread" for rule in (rules.curves, *rules.others))
+    unlabelled = [one.name for one in truths if one.visible is None]
+    if reads_labels and unlabelled:
+        notes.append(f"No labels of absence for {some(unlabelled)}: every frame counts as showing the target.")
+    return notes
+
+
+def _chosen(folders: list[ResultFolder], names: list[str]) -> list[ResultFolder]:
+    known = {folder.name: folder for folder in folders}
+    for name in names:
+        if name not in known:
+            raise DataError(f"--trackers {name}: no such tracker; there are {some(known)}")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _subset(truths: list[Truth], listed: Path) -> list[Truth]:
+    find, chosen = same_names(one.name for one in truths), set()
+    for name in read_names(listed):
+        found = find(name)
+        if found is None:
+            raise DataError(f"--subset {listed}: {name} is no sequence of the ground truth")
+        chosen.add(found)
+    if not chosen:
+        raise DataError(f"--subset {listed}: no names in this file")
+    return [one for one in truths if one.name in chosen]
+
+
+def some(names: Iterable[str], count: int = 5) -> str:
+    """The first names, and how many more there are."""
+    listed = list(names)
+    rest = len(listed) - count
+    return ", ".join(listed[:count]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _figures(scores: BenchmarkScores, *names: str) -> dict[str, float | None]:
+    values = {name: getattr(scores, name) for name in names}
+    return {name: None if value is None or math.isnan(value) else value for name, value in values.items()}
