@@ -22,8 +22,10 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     start = np.maximum(a[:, :2], b[:, :2])
     end = np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
     shared = np.clip(end - start, 0, None).prod(axis=1)
+    united = a[:, 2:].prod(axis=1) + b[:, 2:].prod(axis=1) - shared
     result = np.zeros(len(usable))
-    result[usable] = np.clip(shared / (a[:, 2:].prod(axis=1) + b[:, 2:].prod(axis=1) - shared), 0, 1)
+    # Sides so small that their product is 0 make no area either.
+    result[usable] = np.clip(np.divide(shared, united, out=np.zeros_like(shared), where=united > 0), 0, 1)
     return result
 
 

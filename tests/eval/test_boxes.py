@@ -23,7 +23,8 @@ def test_overlap_is_shared_area_over_united_area(other, expected):
     assert iou(BOX, np.array([other])) == pytest.approx([expected])
 
 
-@pytest.mark.parametrize("bad", [[10, 20, 0, 30], [10, 20, 40, -1], [np.nan] * 4, [np.inf, 0, 1, 1]])
+@pytest.mark.parametrize("bad", [[10, 20, 0, 30], [10, 20, 40, -1], [10, 20, 1e-200, 1e-200], [np.nan] * 4,
+                                 [np.inf, 0, 1, 1]])
 def test_a_box_without_area_overlaps_nothing(bad):
     bad = np.array([bad], dtype=float)
     assert iou(bad, BOX) == iou(BOX, bad) == iou(bad, bad) == [0]

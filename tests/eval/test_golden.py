@@ -51,4 +51,5 @@ def test_every_rule_is_expected():
 
 
 if __name__ == "__main__":
-    write_text(GOLDEN / "expected.json", json.dumps({name: scored(rule) for name, rule in RULES.items()}, indent=1) + "\n")
+    found = {name: scored(rule) for name, rule in RULES.items()}
+    write_text(GOLDEN / "expected.json", json.dumps(found, indent=1) + "\n")
