@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from datasets.opencv import cv2
 from eval.peers.result import Result
 
 TITLES = {"csrt": "CSRT", "kcf": "KCF", "mil": "MIL"}
+MIN_SIDE = 5  # pixels; MIL searches for ever for a feature that fits a smaller box
 
 
 def is_available(name: str) -> bool:
@@ -47,11 +50,11 @@ class OpenCvTracker:
         self.create = getattr(cv2, f"Tracker{TITLES[name]}_create")
 
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
-        """Show the target: x, y, w, h, which OpenCV takes as whole pixels."""
-        cv2.setRNGSeed(0)  # MIL draws its features and samples
+        """Show the target: x, y, w, h."""
+        _seed()
         self.box = np.asarray(box, dtype=np.float64)
         self.tracker: Any = self.create()
-        self.tracker.init(frame, tuple(round(value) for value in self.box))
+        self.tracker.init(frame, whole_box(self.box, frame))
 
     def update(self, frame: np.ndarray) -> Result:
         """Find the target in the next frame; where OpenCV says that it is lost, the last box stays."""
@@ -59,3 +62,18 @@ class OpenCvTracker:
         if found:
             self.box = np.array(box, dtype=np.float64)
         return Result(self.box, float(found))
+
+
+def whole_box(box: np.ndarray, frame: np.ndarray) -> tuple[int, int, int, int]:
+    """What OpenCV takes as x, y, w, h: whole pixels, inside the frame, sides of at least `MIN_SIDE`."""
+    height, width = frame.shape[:2]
+    left, top = np.clip(np.round(box[:2]), 0, (width - MIN_SIDE, height - MIN_SIDE)).astype(int)
+    right, bottom = np.clip(np.round(box[:2] + box[2:]), (left + MIN_SIDE, top + MIN_SIDE), (width, height)).astype(int)
+    return int(left), int(top), int(right - left), int(bottom - top)
+
+
+def _seed() -> None:
+    """Make MIL repeatable: it draws samples from OpenCV's generator, but features from the C library's `rand`."""
+    cv2.setRNGSeed(0)
+    if os.name == "posix":
+        ctypes.CDLL(None).srand(0)
