@@ -5,10 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from stand_ins import truth
 
-from datasets.annotations import read_boxes
 from datasets.errors import DataError
 from eval.metrics import Track, score
-from eval.protocols import GOT10K, LASOT, OTB, OTB_VISIBLE
+from eval.protocols import GOT10K, LASOT, OTB, OTB_PYSOT, OTB_VISIBLE
 
 HIT, HALF, MISS = [100.0, 100, 40, 40], [100.0, 100, 40, 20], [300.0, 300, 40, 40]
 
@@ -122,19 +121,15 @@ def test_curves_are_monotonous_fractions(predicted):
     assert scores.sr75 <= scores.sr50
 
 
-@pytest.mark.parametrize(("benchmark", "tracker", "success", "precision"), [
-    ("OTB100", "MUSTER", 0.575331, 0.774286),
-    ("UAV123_10fps", "ARCF-HC", 0.472672, 0.665521),
-])
-def test_published_figures_are_reproduced(real_data, benchmark, tracker, success, precision):
-    # Raw results of the trackers; the figures are the toolkit's, which the papers round to three decimals.
-    folder = real_data / "reference_results" / benchmark
-    if not folder.is_dir():
-        pytest.skip(f"no reference results in {folder}")
-    tracks = []
-    for file in sorted((folder / "gt").glob("*.txt")):
-        true = read_boxes(file, origin=1)
-        predicted = read_boxes(folder / "results" / tracker / file.name, origin=1)
-        tracks.append(Track(file.stem, predicted, true, np.ones(len(true), dtype=bool), (0, 0)))
-    scores = score(OTB, tracks)
-    assert (scores.success, scores.precision) == pytest.approx((success, precision), abs=5e-6)
+def test_tiny_boxes_and_all_nan_truth_give_no_nan():
+    tiny = [[1.0, 1, 1e-200, 1e-200]] * 2
+    assert score(OTB, [track(tiny, true=tiny)]).ao == 0
+    nothing = [[np.nan] * 4] * 3
+    assert score(GOT10K, [track([HIT] * 3, true=nothing)]).ao == 0
+    assert score(OTB, [track([HIT] * 3, true=nothing)]).precision == 1
+
+
+def test_a_sequence_that_never_hits_is_left_out_of_otbs_mean_and_counted_by_pysots():
+    lost, found = track([MISS, MISS], true=[[np.nan] * 4, HIT]), track([HIT, HIT])
+    assert score(OTB, [lost, found]).success == pytest.approx(20 / 21)
+    assert score(OTB_PYSOT, [lost, found]).success == pytest.approx(10 / 21)
