@@ -1,42 +1,61 @@
-"""What the `run_*.py` commands share: options, choice of trackers, progress, the report."""
+"""What the `run_*.py` commands share: options, choice of trackers, tracking over processes and ranks, the report."""
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datasets.sequence import Sequence
+    from eval import multi_start
     from eval.dataset import Dataset
-    from eval.runner import Done, TrackerSpec
-    from eval.table import Entry
+    from eval.ranks import Ranks
+    from eval.runner import Done, Settings, TrackerSpec
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for, by the options that all commands have; None is the default."""
+    """What the user asked for, by the options that all commands have.
+
+    Attributes:
+        trackers: to evaluate.
+        notes: lines about peers that are missing here.
+        out: None is below `work_dir`.
+        sequences: None is all.
+        multi_start: None is without.
+        reference: None is the usual one, see `eval.table.rows`.
+    """
 
     trackers: list[TrackerSpec]
+    notes: list[str]
     work_dir: Path
     out: Path | None
     sequences: list[str] | None
-    workers: int | None
-    threads: int | None
+    workers: int
+    threads: int
     device: str
     overwrite: bool
+    multi_start: multi_start.Options | None
+    reference: str | None
 
 
 def make_parser(usage: str) -> argparse.ArgumentParser:
     """A parser with the shared options; `usage` is the command's docstring."""
     parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
+    add = parser.add_argument_group("trackers").add_argument
     add("--work-dir", type=Path, default=Path("work_dirs"),
         help="evaluate every finished run below this folder (default: %(default)s)")
     add("--checkpoint", type=Path, action="append", metavar="FILE",
         help="evaluate this checkpoint instead of the runs of --work-dir; may be repeated")
+    add("--peers", type=lambda text: [name for name in text.split(",") if name], default=[], metavar="NAME,...",
+        help="also evaluate csrt, kcf, mil, nanotrack_v2, nanotrack_v3")
+    add("--peers-only", action="store_true", help="evaluate the peers and nothing else")
+    add("--nanotrack", type=Path, metavar="DIR", help="folder with the ONNX files of NanoTrack")
+    add = parser.add_argument_group("running").add_argument
     add("--out", type=Path, help="folder of the results (default: WORK_DIR/eval/DATASET)")
     add("--sequences", nargs="+", metavar="NAME", help="only these sequences")
     add("--workers", type=int,
@@ -44,6 +63,13 @@ def make_parser(usage: str) -> argparse.ArgumentParser:
     add("--threads", type=int, help="torch threads a process (default: cores / workers)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
     add("--overwrite", action="store_true", help="discard earlier results of these trackers")
+    add = parser.add_argument_group("many starts").add_argument
+    add("--multi-start", action="store_true", help="also run from many frames, forward and backward")
+    add("--start-every", type=int, metavar="N", help="frames from one start to the next (default: 45)")
+    add("--run-frames", type=int, metavar="N", help="frames of a run at most (default: 40)")
+    add("--least-frames", type=int, metavar="N", help="leave shorter runs out (default: 15)")
+    add("--reference", metavar="NAME",
+        help="compare with this tracker (default: the full-precision one of the same folder, or the first)")
     return parser
 
 
@@ -51,8 +77,11 @@ def read_options(args: argparse.Namespace) -> Options:
     """Check the shared options and find the trackers.
 
     Raises:
-        TrackerError: fewer than one worker or thread, a device that is not there, no tracker.
+        TrackerError: fewer than one worker or thread, a device that is not there, no tracker, options that do not go
+            together.
+        DataError: an unknown peer, or its files are missing.
     """
+    from eval import runner
     from tracker.device import require_device
     from tracker.errors import TrackerError
 
@@ -61,15 +90,21 @@ def read_options(args: argparse.Namespace) -> Options:
         if value is not None and value < 1:
             raise TrackerError(f"--{name} {value}: must be at least 1")
     require_device(args.device)
-    trackers = find_trackers(args.work_dir, args.checkpoint or [])
-    return Options(
-        trackers, args.work_dir, args.out, args.sequences, args.workers, args.threads, args.device,
-        args.overwrite,
-    )
+    workers = args.workers or runner.default_workers(args.device)
+    threads = args.threads or max(runner.cores() // workers, 1)
+    starts = _starts(args)
+    trackers, notes = _trackers(args, threads)
+    names = [spec.name for spec in trackers]
+    if args.reference is not None and args.reference not in names:
+        raise TrackerError(f"--reference {args.reference}: no such tracker; there are {', '.join(names)}")
+    return Options(trackers, notes, args.work_dir, args.out, args.sequences, workers, threads, args.device,
+                   args.overwrite, starts, args.reference)
 
 
 def run_benchmark(dataset: Dataset, options: Options) -> int:
     """Evaluate the chosen trackers, write and print the report.
+
+    Among several ranks of `torchrun` the first one reports, the others stay silent.
 
     Args:
         dataset: the benchmark's folder; sequences without published truth are tracked but not scored.
@@ -80,37 +115,32 @@ def run_benchmark(dataset: Dataset, options: Options) -> int:
 
     Raises:
         TrackerError: a checkpoint cannot be loaded.
-        DataError: unreadable dataset, unknown sequence, or a results folder that holds something else.
+        DataError: unreadable dataset, unknown sequence, a results folder that holds something else or cannot be
+            written, or another rank has died.
     """
-    from eval import runner
-    from eval.progress import sequence_bar
-    from eval.table import make_entry, write_report
+    from datasets.errors import DataError
+    from eval import ranks, runner
+    from eval.outcome import failures, report, submit
 
-    trackers, benchmark, sequences = options.trackers, dataset.rules, dataset.sequences()
+    sequences = dataset.sequences()
+    if not sequences:
+        raise DataError(f"{dataset.root}: no sequences")
     chosen = _subset(sequences, options.sequences)
+    scored = all(len(sequence.boxes) == len(sequence) for sequence in chosen)
+    if options.multi_start and not scored:
+        raise DataError(f"--multi-start: {dataset.name} publishes first boxes only; nothing could be scored")
     out = options.out or options.work_dir / "eval" / dataset.name
-    workers = options.workers or runner.default_workers(options.device)
-    threads = options.threads or max(runner.cores() // workers, 1)
-    settings = runner.Settings(
-        dataset.name, benchmark.curves.origin, workers, options.device, threads, options.overwrite
-    )
-    with sequence_bar(len(trackers) * len(chosen), benchmark, out) as on_done:
-        failed = runner.evaluate(trackers, chosen, out, settings, on_done)
-
-    if all(len(sequence.boxes) == len(sequence) for sequence in chosen):
-        entries = [
-            make_entry(spec, out / spec.name, chosen, benchmark, options.device, threads) for spec in trackers
-        ]
-        notes = [f"{entries[0].protocol} of {len(sequences)}.",
-                 "In brackets: the full-precision tracker of the same folder of runs.",
-                 f"fps: frames over the summed time of update(), without decoding; {workers} at a time."]
-        notes += _failures(failed)
-        write_report(entries, out, dataset.name, notes)
-        _print_report(entries, dataset.name, notes)
-        print(f"{out}/: table.md, results.json, success.png, precision.png")
+    settings = runner.Settings(dataset.name, dataset.rules.curves.origin, options.workers, options.device,
+                               options.threads, options.overwrite, options.multi_start)
+    with ranks.joined() as these:
+        failed = _track(dataset, chosen, out, settings, options, these)
+        if these.number > 0:
+            return 0
+    notes = [*options.notes, *failures(failed)]
+    if scored:
+        report(dataset, chosen, len(sequences), out, options, options.workers * these.count, notes)
     else:
-        print("\n".join(_failures(failed)))
-        print(f"{out}/: result files only; {dataset.name} publishes first boxes only, so nothing is scored")
+        submit(dataset, sequences, out, options, notes)
     return 1 if failed else 0
 
 
@@ -120,7 +150,7 @@ def find_trackers(work_dir: Path, checkpoints: list[Path]) -> list[TrackerSpec]:
     A checkpoint in its run directory takes the run's name and facts, any other the name of its file.
 
     Raises:
-        TrackerError: there is none, or two would have the same name.
+        TrackerError: there is none.
     """
     from eval.runner import checkpoint_spec
     from tracker.errors import TrackerError
@@ -142,56 +172,76 @@ def find_trackers(work_dir: Path, checkpoints: list[Path]) -> list[TrackerSpec]:
         own_run = [run for run in find_runs(path.parent) if run.checkpoint.samefile(path)]
         name, summary = (own_run[0].name, own_run[0].summary) if own_run else (path.stem, {})
         trackers.append(checkpoint_spec(name, path, load_tracker, summary))
+    return trackers
+
+
+def _track(
+    dataset: Dataset, sequences: list[Sequence], out: Path, settings: Settings, options: Options, ranks: Ranks
+) -> list[Done]:
+    """Do this rank's share; what failed, in the first rank that of all."""
+    from eval import runner
+    from eval.progress import sequence_bar
+    from tracker.training.ranks import first_rank
+
+    tasks = runner.all_tasks(options.trackers, sequences, settings)
+    missing = first_rank(lambda: runner.prepare(tasks, out, settings))
+    kept = [task for number, task in enumerate(tasks) if number not in set(missing)]
+    mine = [tasks[missing[item]] for item in ranks.share([tasks[number].frames for number in missing])]
+    own = [*kept, *mine]
+    shown = nullcontext(lambda done: None) if ranks.number else sequence_bar(own, dataset.rules, out, dataset.name)
+    with shown as on_done:
+        failed = runner.run(own, range(len(kept), len(own)), out, settings, on_done)
+    return ranks.gathered(failed)
+
+
+def _starts(args: argparse.Namespace) -> multi_start.Options | None:
+    from eval import multi_start
+    from tracker.errors import TrackerError
+
+    given = {"every": args.start_every, "length": args.run_frames, "least": args.least_frames}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not args.multi_start and (given or args.reference):
+        raise TrackerError("--start-every, --run-frames, --least-frames, --reference: only with --multi-start")
+    return multi_start.Options(**given) if args.multi_start else None
+
+
+def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec], list[str]]:
+    """One's own trackers and then the peers, and notes about peers that are missing here."""
+    from tracker.errors import TrackerError
+    from tracker.runs import find_runs
+
+    if args.peers_only and (not args.peers or args.checkpoint):
+        raise TrackerError("--peers-only: needs --peers, and takes no --checkpoint")
+    peers: list[TrackerSpec] = []
+    notes: list[str] = []
+    if args.peers:
+        from eval.peers import find_peers
+
+        peers, notes = find_peers(args.peers, args.nanotrack, threads)
+    own_wanted = args.checkpoint or not args.peers or (not args.peers_only and find_runs(args.work_dir))
+    trackers = [*(find_trackers(args.work_dir, args.checkpoint or []) if own_wanted else []), *peers]
+    if not trackers:
+        raise TrackerError(f"--peers: none of them is to be had here ({'; '.join(notes)})")
+    _require_names(trackers)
+    return trackers, notes
+
+
+def _require_names(trackers: list[TrackerSpec]) -> None:
+    from tracker.errors import TrackerError
+
     for name, count in Counter(spec.name for spec in trackers).items():
         if count > 1:
-            raise TrackerError(
-                f"--checkpoint: {count} files would be called {name!r}; evaluate them with different --out"
-            )
-    return trackers
+            raise TrackerError(f"{count} trackers would be called {name!r}; evaluate them with different --out")
 
 
 def _subset(sequences: list[Sequence], names: list[str] | None) -> list[Sequence]:
     from datasets.errors import DataError
+    from eval.outcome import some
 
     if names is None:
         return sequences
     known = {sequence.name: sequence for sequence in sequences}
     for name in names:
         if name not in known:
-            raise DataError(f"--sequences {name}: no such sequence; there are {_some(list(known), 5)}")
+            raise DataError(f"--sequences {name}: no such sequence; there are {some(list(known), 5)}")
     return [known[name] for name in dict.fromkeys(names)]
-
-
-def _failures(failed: list[Done]) -> list[str]:
-    """A line for each tracker and reason, with the sequences that failed for it."""
-    sequences: dict[tuple[str, str], list[str]] = {}
-    for done in failed:
-        sequences.setdefault((done.spec.name, str(done.error)), []).append(done.sequence.name)
-    return [f"FAILED: {tracker} on {len(names)} ({_some(names, 3)}): {error}"
-            for (tracker, error), names in sequences.items()]
-
-
-def _some(names: list[str], count: int) -> str:
-    return ", ".join(names[:count] + ["..."] * (len(names) > count))
-
-
-def _print_report(entries: list[Entry], title: str, notes: list[str]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from eval.table import table
-
-    head, body = table(entries)
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for index, name in enumerate(head):
-        shown.add_column(name.replace(" ", "\n"), justify="left" if index < 2 else "right")
-    for cells in body:
-        # The value to compare with goes below, so that the table fits a terminal.
-        shown.add_row(*(cell.replace(" (", "\n(") for cell in cells))
-    console = Console()
-    # Rather let a narrow terminal wrap than cut figures off.
-    console.width = max(console.width, Console(width=1000).measure(shown).maximum)
-    console.print(shown)
-    for note in notes:
-        console.print(note, markup=False, highlight=False)

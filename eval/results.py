@@ -1,13 +1,15 @@
 """The result folder of one tracker: boxes and times of each sequence, and whose they are.
 
 `<sequence>.txt` has `x,y,w,h` a line in the benchmark's own base, `<sequence>_time.txt` seconds a line: the
-first for `init`, the others for `update`. `meta.json` knows the checkpoint by its hash.
+first for `init`, the others for `update`. `meta.json` knows the checkpoint by its hash. What other ways to run add
+lies in folders below (see `eval.multi_start`).
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +19,10 @@ from datasets.annotations import read_boxes
 from datasets.errors import DataError
 from datasets.files import write_text
 from datasets.sequence import Sequence
+
+META = "meta.json"
+MULTI_START = "multi_start"
+"""Folder of the results that `eval.multi_start` makes."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +52,33 @@ def prepare(folder: Path, meta: Meta, overwrite: bool = False) -> None:
     Results of another checkpoint are removed, so that they are made anew.
 
     Raises:
-        DataError: the folder holds results of the same checkpoint on another dataset, device or thread count.
+        DataError: the folder holds results of the same checkpoint on another dataset, device or thread count, or
+            cannot be written.
     """
-    known = _read_meta(folder / "meta.json")
-    if known is None or known.get("sha256") != meta.sha256 or overwrite:
-        _clear(folder)
-    else:
+    known = _read_meta(folder / META)
+    if known is not None and known.get("sha256") == meta.sha256 and not overwrite:
         for option in ("dataset", "origin", "device", "threads"):
             if known.get(option) != asdict(meta)[option]:
                 raise DataError(
                     f"{folder}: holds results with {option} {known.get(option)}, not {asdict(meta)[option]}; "
                     "ask for the same, choose another --out, or pass --overwrite"
                 )
-    write_text(folder / "meta.json", json.dumps(asdict(meta), indent=2) + "\n")
+    try:
+        if known is None or known.get("sha256") != meta.sha256 or overwrite:
+            _clear(folder)
+        write_text(folder / META, json.dumps(asdict(meta), indent=2) + "\n")
+    except OSError as error:
+        raise DataError(f"{folder}: results cannot be written here ({error.strerror})") from error
+
+
+def require_owner(folder: Path, sha256: str) -> None:
+    """Refuse to write into a folder that has been given to another checkpoint since.
+
+    Raises:
+        DataError: the folder is not, or no longer, for results of this hash.
+    """
+    if (_read_meta(folder / META) or {}).get("sha256") != sha256:
+        raise DataError(f"{folder}: taken by another evaluation, of another checkpoint; choose another --out")
 
 
 def write_track(folder: Path, sequence: Sequence, boxes: np.ndarray, times: np.ndarray, origin: int) -> None:
@@ -120,7 +140,9 @@ def _read_meta(path: Path) -> dict[str, object] | None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what `write_track` wrote; folders below may be other trackers'."""
+    """Remove what was written about sequences; other folders below may be other trackers'."""
+    if (folder / MULTI_START).is_dir():
+        shutil.rmtree(folder / MULTI_START)
     for times in folder.glob("*_time.txt"):
         times.with_name(times.name.removesuffix("_time.txt") + ".txt").unlink(missing_ok=True)
         times.unlink()

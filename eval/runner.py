@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import multiprocessing
 import os
-import signal
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Sequences
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from datasets.sequence import Sequence
-from eval import results
+from eval import multi_start, results
+from eval.processes import in_processes
 from eval.tracking import Tracker, track
 
 
@@ -61,6 +61,7 @@ class Settings:
         device: torch device.
         threads: torch threads a process.
         overwrite: discard earlier results.
+        multi_start: also run from many starts.
     """
 
     dataset: str
@@ -69,55 +70,112 @@ class Settings:
     device: str = "cpu"
     threads: int = 1
     overwrite: bool = False
+    multi_start: multi_start.Options | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One tracker over one sequence: once from the first frame, or from many starts where these are given."""
+
+    spec: TrackerSpec
+    sequence: Sequence
+    starts: multi_start.Options | None = None
+
+    @property
+    def frames(self) -> int:
+        """Frames that the tracker will see."""
+        if self.starts is None:
+            return len(self.sequence)
+        return sum(len(run) for run in multi_start.runs(self.sequence, self.starts))
+
+    def is_done(self, folder: Path, origin: int) -> bool:
+        """Whether the tracker's result folder has all of it."""
+        if self.starts is None:
+            return results.is_done(folder, self.sequence, origin)
+        return multi_start.is_done(folder, self.sequence, self.starts)
 
 
 @dataclass(frozen=True)
 class Done:
-    """One sequence is through: `error` says why it failed, None if it did not."""
+    """One task is through.
 
-    spec: TrackerSpec
-    sequence: Sequence
-    error: str | None
+    Attributes:
+        task: which.
+        error: why it failed, None if it did not.
+        kept: it was finished before, by an earlier call.
+    """
+
+    task: Task
+    error: str | None = None
+    kept: bool = False
 
 
 def evaluate(
-    trackers: list[TrackerSpec],
-    sequences: list[Sequence],
+    trackers: Sequences[TrackerSpec],
+    sequences: Sequences[Sequence],
     out: Path,
     settings: Settings,
     on_done: Callable[[Done], None] = lambda done: None,
 ) -> list[Done]:
-    """Track every sequence with every tracker into `out/<tracker>/`, and return those that failed.
+    """Track every sequence with every tracker into `out/<tracker>/`, and return what failed.
 
     Finished sequences are kept, those of another checkpoint redone. On Ctrl-C the running sequences are
     dropped and nothing of them is left.
 
     Args:
-        on_done: called for each sequence, at once for those that were finished before.
+        on_done: called for each task, at once for those that were finished before.
 
     Raises:
-        DataError: `out` holds results made on another dataset, device or thread count.
+        DataError: `out` cannot be written, or holds results made on another dataset, device or thread count.
         TrackerError: a checkpoint cannot be loaded.
     """
-    for spec in trackers:
+    tasks = all_tasks(trackers, sequences, settings)
+    return run(tasks, prepare(tasks, out, settings), out, settings, on_done)
+
+
+def all_tasks(trackers: Sequences[TrackerSpec], sequences: Sequences[Sequence], settings: Settings) -> list[Task]:
+    """Everything to do, in an order that does not depend on what is done."""
+    ways = [None] if settings.multi_start is None else [None, settings.multi_start]
+    return [Task(spec, sequence, starts) for spec in trackers for starts in ways for sequence in sequences]
+
+
+def prepare(tasks: Sequences[Task], out: Path, settings: Settings) -> list[int]:
+    """Make the result folders ready and return the numbers of the tasks that are not finished there.
+
+    Raises:
+        DataError, TrackerError: see `evaluate`.
+    """
+    for spec in {task.spec.name: task.spec for task in tasks}.values():
         # Better now than after an hour of the others.
         spec.load("cpu")
-        results.prepare(out / spec.name, _meta(spec, settings), settings.overwrite)
-
-    missing = []
-    for spec in trackers:
-        for sequence in sequences:
-            if results.is_done(out / spec.name, sequence, settings.origin):
-                on_done(Done(spec, sequence, None))
-            else:
-                missing.append((spec, sequence))
-    return _run(missing, out, settings, on_done) if missing else []
+        meta = results.describe(
+            spec.source, spec.sha256, settings.dataset, settings.origin, settings.device, settings.threads
+        )
+        results.prepare(out / spec.name, meta, settings.overwrite)
+    return [number for number, task in enumerate(tasks)
+            if not task.is_done(out / task.spec.name, settings.origin)]
 
 
-def _meta(spec: TrackerSpec, settings: Settings) -> results.Meta:
-    return results.describe(
-        spec.source, spec.sha256, settings.dataset, settings.origin, settings.device, settings.threads
-    )
+def run(
+    tasks: Sequences[Task], missing: Iterable[int], out: Path, settings: Settings, on_done: Callable[[Done], None]
+) -> list[Done]:
+    """Do those of the tasks that `prepare` found missing, and return those that failed."""
+    todo = set(missing)
+    for number, task in enumerate(tasks):
+        if number not in todo:
+            on_done(Done(task, kept=True))
+    # One tracker after the other, because loading takes time; long sequences first, so that none is left at the end.
+    ordered = sorted((tasks[number] for number in todo), key=lambda task: (task.spec.name, -task.frames))
+    calls = [(task, out / task.spec.name, settings) for task in ordered]
+    failed = []
+    ended = in_processes(_perform, calls, settings.workers, functools.partial(_set_threads, settings.threads))
+    with closing(ended):
+        for number, error in ended:
+            done = Done(ordered[number], error)
+            if error is not None:
+                failed.append(done)
+            on_done(done)
+    return failed
 
 
 def default_workers(device: str) -> int:
@@ -126,62 +184,32 @@ def default_workers(device: str) -> int:
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPU cores that this process may use; `torchrun`'s processes on one machine share them."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(here // int(os.environ.get("LOCAL_WORLD_SIZE", 1)), 1)
 
 
-def _run(
-    missing: list[tuple[TrackerSpec, Sequence]],
-    out: Path,
-    settings: Settings,
-    on_done: Callable[[Done], None],
-) -> list[Done]:
-    # Spawned, not forked: torch's threads and CUDA do not survive a fork.
-    spawn = multiprocessing.get_context("spawn")
-    workers = min(settings.workers, len(missing))
-    pool = ProcessPoolExecutor(workers, spawn, _start_worker, (settings.threads,))
-    failed = []
-    try:
-        futures: dict[Future[None], tuple[TrackerSpec, Sequence]] = {
-            pool.submit(_work, spec, sequence, out / spec.name, settings): (spec, sequence)
-            for spec, sequence in missing
-        }
-        for future in as_completed(futures):
-            error = future.exception()
-            done = Done(*futures[future], None if error is None else _one_line(error))
-            on_done(done)
-            if error is not None:
-                failed.append(done)
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
-    pool.shutdown()
-    return failed
-
-
-def _start_worker(threads: int) -> None:
+def _set_threads(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    # Ctrl-C reaches the whole group; the parent ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 # The tracker that this worker process loaded last, by name, hash and device.
 _loaded: dict[tuple[str, str, str], Tracker] = {}
 
 
-def _work(spec: TrackerSpec, sequence: Sequence, folder: Path, settings: Settings) -> None:
+def _perform(task: Task, folder: Path, settings: Settings) -> None:
+    spec, sequence = task.spec, task.sequence
     key = spec.name, spec.sha256, settings.device
     if key not in _loaded:
         _loaded.clear()
         _loaded[key] = spec.load(settings.device)
-    boxes, times = track(_loaded[key], sequence)
-    results.write_track(folder, sequence, boxes, times, settings.origin)
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+    if task.starts is None:
+        boxes, times = track(_loaded[key], sequence)
+        results.require_owner(folder, spec.sha256)
+        results.write_track(folder, sequence, boxes, times, settings.origin)
+    else:
+        runs = multi_start.track_runs(_loaded[key], sequence, task.starts)
+        results.require_owner(folder, spec.sha256)
+        multi_start.write_runs(folder, sequence, task.starts, runs)

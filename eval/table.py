@@ -1,4 +1,4 @@
-"""From result files to scores, and from scores to the table, the plots and `results.json`."""
+"""From result files to scores, and from scores to `results.json`, `table.md` and the plots."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import functools
 import json
 import math
 from collections.abc import Sequence as Sequences
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from datasets import images
 from datasets.files import write_text
 from datasets.sequence import Sequence
-from eval import results
+from eval import multi_start, results
+from eval.dataset import Dataset
 from eval.metrics import BenchmarkScores, Track, score
 from eval.plots import Curve, plot_precision, plot_success
+from eval.printing import full_precision, other_rules, several_starts, whole_table
 from eval.protocols import Benchmark
 from eval.runner import TrackerSpec
 
@@ -28,40 +30,52 @@ class Entry:
         spec: the tracker.
         overlap, curves: scores under the benchmark's two rules, None where a sequence is missing: scores over
             fewer sequences would not compare.
+        others: scores under the benchmark's other rules; empty where a sequence is missing.
         fps: `update` calls over their summed time, without decoding; None without any.
         device, threads: what `fps` was measured on.
         protocol: names of the rules, and how many sequences were scored.
+        starts: each target's score from many starts, by sequence; None where it was not asked for or is incomplete.
+        runs: how many runs these were.
     """
 
     spec: TrackerSpec
     overlap: BenchmarkScores | None
     curves: BenchmarkScores | None
+    others: tuple[BenchmarkScores, ...]
     fps: float | None
     device: str
     threads: int
     protocol: str
+    starts: dict[str, float] | None = None
+    runs: int = 0
 
     def row(self) -> dict[str, Any]:
-        """The entry as a row of `results.json`."""
-        summary = self.spec.summary
-        facts = ("method", "budget", "flops_ratio", "params_1bit", "params_32bit")
-        values = {
+        """The entry as a row of `results.json`; what compares it with other entries is added by `rows`."""
+        facts = ("method", "budget", "flops_ratio", "counted_flops", "fp_flops", "params_1bit", "params_32bit", "seed")
+        return _without_nan({
             "tracker": self.spec.name,
-            **{key: summary.get(key) for key in facts},
+            **{key: self.spec.summary.get(key) for key in facts},
+            "bytes": _stored_bytes(self.spec.summary),
             "ao": self.overlap and self.overlap.ao,
             "sr50": self.overlap and self.overlap.sr50,
             "sr75": self.overlap and self.overlap.sr75,
             "success": self.curves and self.curves.success,
             "precision": self.curves and self.curves.precision,
             "norm_precision": self.curves and self.curves.norm_precision,
+            "others": [_without_nan({
+                "protocol": scores.protocol, "success": scores.success, "precision": scores.precision,
+                "norm_precision": scores.norm_precision,
+            }) for scores in self.others],
+            "multi_start_ao": sum(self.starts.values()) / len(self.starts) if self.starts else None,
+            "multi_start_targets": None if self.starts is None else len(self.starts),
+            "multi_start_runs": None if self.starts is None else self.runs,
             "fps": self.fps,
             "device": self.device,
             "threads": self.threads,
             "checkpoint": self.spec.source,
+            "sha256": self.spec.sha256,
             "protocol": self.protocol,
-        }
-        return {key: None if isinstance(value, float) and math.isnan(value) else value
-                for key, value in values.items()}
+        })
 
 
 def read_tracks(folder: Path, sequences: Sequences[Sequence], origin: int) -> list[Track]:
@@ -79,38 +93,77 @@ def read_tracks(folder: Path, sequences: Sequences[Sequence], origin: int) -> li
 
 def make_entry(
     spec: TrackerSpec, folder: Path, sequences: Sequences[Sequence], benchmark: Benchmark, device: str,
-    threads: int,
+    threads: int, starts: multi_start.Options | None = None,
 ) -> Entry:
-    """Score one tracker from its result folder."""
+    """Score one tracker from its result folder.
+
+    Args:
+        starts: score the runs from many starts as well.
+    """
     origin = benchmark.curves.origin
     done = [sequence for sequence in sequences if results.is_done(folder, sequence, origin)]
     complete = len(done) == len(sequences)
     tracks = read_tracks(folder, sequences, origin) if complete else []
-    return Entry(
+    entry = Entry(
         spec,
         score(benchmark.overlap, tracks) if complete else None,
         score(benchmark.curves, tracks) if complete else None,
+        tuple(score(rule, tracks) for rule in benchmark.others) if complete else (),
         _fps(folder, done),
         device,
         threads,
         f"{benchmark.rules}; {len(sequences)} sequences",
     )
+    if starts is None or not all(multi_start.is_done(folder, sequence, starts) for sequence in sequences):
+        return entry
+    return replace(entry, starts=multi_start.target_scores(folder, sequences, starts),
+                   runs=sum(len(multi_start.runs(sequence, starts)) for sequence in sequences))
 
 
-def write_report(entries: list[Entry], out: Path, title: str, notes: Sequences[str]) -> None:
+def rows(entries: Sequences[Entry], dataset: str, reference: str | None = None) -> list[dict[str, Any]]:
+    """The rows of `results.json`, one an entry.
+
+    Args:
+        dataset: name of what was evaluated.
+        reference: the tracker whose multi-start score the others' is compared with; None: the full-precision tracker
+            of the same folder of runs, or else the first tracker.
+    """
+    made = [{**entry.row(), "dataset": dataset} for entry in entries]
+    starts = {entry.spec.name: entry.starts for entry in entries}
+    for row in made:
+        rival = full_precision(row, made)
+        other = reference or (rival or made[0])["tracker"]
+        own, others = starts[row["tracker"]], starts[other]
+        found = None
+        if own is not None and others is not None and other != row["tracker"]:
+            found = multi_start.difference(own, others)
+        row |= {
+            "multi_start_reference": other if found else None,
+            "multi_start_difference": found and found.mean,
+            "multi_start_stderr": found and found.stderr,
+        }
+    return made
+
+
+def write_report(
+    entries: list[Entry], out: Path, title: str, notes: Sequences[str], reference: str | None = None
+) -> list[dict[str, Any]]:
     """Write `results.json`, `table.md`, `success.png` and `precision.png` into `out`.
 
     Args:
         entries: one a tracker.
-        title: what was evaluated, for the heads of table and plots.
+        title: name of what was evaluated, for the rows and the heads of table and plots.
         notes: lines below the table.
+        reference: see `rows`.
+
+    Returns:
+        The rows of `results.json`.
     """
-    rows = [entry.row() for entry in entries]
-    write_text(out / "results.json", json.dumps(rows, indent=2, allow_nan=False) + "\n")
-    head, body = table(entries)
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *body)]
-    text = "\n".join([f"# {title}", "", *lines, "", *(f"- {note}" for note in notes)])
-    write_text(out / "table.md", text + "\n")
+    made = rows(entries, title, reference)
+    write_text(out / "results.json", json.dumps(made, indent=2, allow_nan=False) + "\n")
+    tables = [whole_table(made), *other_rules(made), *several_starts(made)]
+    parts = [f"# {title}", *(table.markdown() for table in tables), "\n".join(f"- {note}" for note in notes)]
+    write_text(out / "table.md", "\n\n".join(parts) + "\n")
     scored = [(entry.spec.name, entry.curves) for entry in entries
               if entry.curves is not None and not math.isnan(entry.curves.success)]
     if scored:
@@ -119,58 +172,33 @@ def write_report(entries: list[Entry], out: Path, title: str, notes: Sequences[s
                      out / "success.png", f"{title}: success\n({rule}, area under the curve)")
         plot_precision([Curve(name, scores.precision_curve, scores.precision) for name, scores in scored],
                        out / "precision.png", f"{title}: precision\n({rule}, at 20 px)", read_at=20)
+    return made
 
 
-def table(entries: list[Entry]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the comparison, each score with the full-precision tracker's beside it in brackets."""
-    rows = [entry.row() for entry in entries]
-    scores = [("AO", "ao"), ("SR0.5", "sr50"), ("SR0.75", "sr75"), ("success AUC", "success"),
-              ("precision @20", "precision")]
-    if any(row["norm_precision"] is not None for row in rows):
-        scores.append(("norm. prec. @0.2", "norm_precision"))
-    head = ["tracker", "method", "budget", "FLOPs ratio", "1-bit params", "32-bit params",
-            *(name for name, _ in scores), "fps", "device, threads"]
-    body = []
-    for row in rows:
-        rival = full_precision(row, rows)
-        body.append([
-            str(row["tracker"]),
-            row["method"] or "-",
-            _number(row["budget"], ".2f"),
-            _number(row["flops_ratio"], ".3f"),
-            _number(row["params_1bit"], ",d"),
-            _number(row["params_32bit"], ",d"),
-            *(_beside(row, rival, key, ".3f") for _, key in scores),
-            _beside(row, rival, "fps", ".1f"),
-            f"{row['device']}, {row['threads']}",
-        ])
-    return head, body
+def write_dataset(
+    out: Path, dataset: Dataset, sequences: Sequences[Sequence], starts: multi_start.Options | None
+) -> None:
+    """Write `dataset.json`: what was evaluated, so that frames and truth are found again.
 
-
-def full_precision(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The row of the full-precision tracker from the same folder of runs as `row`, if there is one.
-
-    Checkpoints lie in FOLDER/RUN/; names do not tell, for runs of several folders may be called `fp`.
+    Its keys are the fields of `Dataset`, the names of the `sequences` and the options of `multi_start` (null without).
     """
-    folder = _folder_of_runs(row)
-    rivals = [other for other in rows if other["method"] == "fp" and _folder_of_runs(other) == folder]
-    return rivals[0] if rivals and row["method"] != "fp" else None
+    content = asdict(dataset) | {
+        "root": str(dataset.root.resolve()),
+        "sequences": [sequence.name for sequence in sequences],
+        "multi_start": starts and asdict(starts),
+    }
+    write_text(out / "dataset.json", json.dumps(content, indent=2) + "\n")
 
 
-def _folder_of_runs(row: dict[str, Any]) -> Path:
-    return Path(row["checkpoint"]).resolve().parent.parent
+def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
+    """What could not be scored is null in a file, not the NaN that JSON lacks."""
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}
 
 
-def _beside(row: dict[str, Any], rival: dict[str, Any] | None, key: str, form: str) -> str:
-    own = _number(row[key], form)
-    return own if rival is None else f"{own} ({_number(rival[key], form)})"
-
-
-def _number(value: float | None, form: str) -> str:
-    if value is None:
-        return "-"
-    text = format(value, form)
-    return text[1:] if text.startswith("0.") and form == ".3f" else text
+def _stored_bytes(summary: dict[str, Any]) -> int | None:
+    """Bytes of the parameters, a bit or 4 bytes each; None where they are not known."""
+    bits, floats = summary.get("params_1bit"), summary.get("params_32bit")
+    return None if bits is None or floats is None else math.ceil(bits / 8) + 4 * floats
 
 
 def _fps(folder: Path, sequences: list[Sequence]) -> float | None:

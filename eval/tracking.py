@@ -1,15 +1,25 @@
-"""One tracker over one sequence."""
+"""One tracker over one sequence; frames are decoded ahead on another thread."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Generator
+from collections.abc import Sequence as Sequences
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from datasets import images
+from datasets.annotations import has_area
 from datasets.errors import DataError
 from datasets.sequence import Sequence
+
+AHEAD = 4
+"""Frames that are decoded before they are asked for: enough to even out slow ones, little memory."""
 
 
 class Tracker(Protocol):
@@ -27,25 +37,47 @@ def track(tracker: Tracker, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]
 
     Returns:
         (N, 4) float64 boxes, the first being the true one, and (N,) seconds of `init` and each `update`.
-        Decoding is not in these times.
+        Waiting for a decoded frame is not in these times.
 
     Raises:
-        DataError: a frame cannot be read, or the tracker answers with something other than four finite
-            numbers.
+        DataError: the first true box has no area, a frame cannot be read, or the tracker answers with something other
+            than four finite numbers.
     """
+    if not has_area(sequence.boxes[:1])[0]:
+        raise DataError(f"{sequence.name}: the first box {sequence.boxes[0].tolist()} has no area; nothing to track")
     boxes = np.empty((len(sequence), 4))
     times = np.empty(len(sequence))
-    for index, path in enumerate(sequence.frames):
-        frame = images.read(path)
-        start = time.perf_counter()
-        if index == 0:
-            box = sequence.boxes[0]
-            tracker.init(frame, box.copy())
-        else:
-            box = tracker.update(frame).box
-        times[index] = time.perf_counter() - start
-        boxes[index] = _checked(box, sequence, index)
+    with closing(decoded(sequence.frames)) as frames:
+        for index, frame in enumerate(frames):
+            start = time.perf_counter()
+            if index == 0:
+                box = sequence.boxes[0]
+                tracker.init(frame, box.copy())
+            else:
+                box = tracker.update(frame).box
+            times[index] = time.perf_counter() - start
+            boxes[index] = _checked(box, sequence, index)
     return boxes, times
+
+
+def decoded(paths: Sequences[Path]) -> Generator[np.ndarray, None, None]:
+    """Images in order, (H, W, 3) uint8 BGR, up to `AHEAD` of them decoded before they are asked for.
+
+    Close the iterator to end its thread where not all images are taken.
+
+    Raises:
+        DataError: an image cannot be read; raised where that image is due.
+    """
+    decoder = ThreadPoolExecutor(1, "decoder")
+    try:
+        waiting = deque(decoder.submit(images.read, path) for path in paths[:AHEAD])
+        for index in range(len(paths)):
+            frame = waiting.popleft().result()
+            if index + AHEAD < len(paths):
+                waiting.append(decoder.submit(images.read, paths[index + AHEAD]))
+            yield frame
+    finally:
+        decoder.shutdown(cancel_futures=True)
 
 
 def _checked(box: Any, sequence: Sequence, index: int) -> np.ndarray:

@@ -63,10 +63,12 @@ class NotANumber(Static):
 
 
 class Dying(Static):
-    """Takes its process with it, as the kernel does when memory runs out."""
+    """Takes its process with it when the target has walked far, as the kernel does when memory runs out."""
 
     def update(self, frame):
-        os._exit(1)
+        if frame[8, 22, 0] > 128:
+            os._exit(1)
+        return super().update(frame)
 
 
 KINDS = {"static": Static, "perfect": Perfect, "broken": Broken, "nan": NotANumber, "dying": Dying}

@@ -69,3 +69,15 @@ def test_results_made_otherwise_are_neither_mixed_nor_lost(folder, meta, option,
     assert (folder / "slow.txt").exists()
     results.prepare(folder, replace(meta, **{option: value}), overwrite=True)
     assert not (folder / "slow.txt").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, meta):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="file/static: results cannot be written here"):
+        results.prepare(tmp_path / "file" / "static", meta)
+
+
+def test_only_the_owner_writes_into_a_folder(folder, meta):
+    results.require_owner(folder, meta.sha256)
+    with pytest.raises(DataError, match="taken by another evaluation"):
+        results.require_owner(folder, "0" * 64)

@@ -1,0 +1,166 @@
+"""The tables that rows of `results.json` are shown as: whole ones for `table.md`, narrow ones for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text. The first `names` columns are words, the others numbers."""
+
+    title: str
+    head: list[str]
+    body: list[list[str]]
+    names: int = 1
+
+    def markdown(self) -> str:
+        """As a Markdown table under its title."""
+        rule = ["---" if index < self.names else "---:" for index in range(len(self.head))]
+        lines = ["| " + " | ".join(cells) + " |" for cells in (self.head, rule, *self.body)]
+        return "\n".join([f"## {self.title}", "", *lines] if self.title else lines)
+
+
+def whole_table(rows: Sequence[Row]) -> Table:
+    """Every fact and score, each score with the full-precision tracker's beside it in brackets."""
+    head = ["tracker", "method", "budget", "FLOPs ratio", "1-bit params", "32-bit params", "bytes",
+            *_score_heads(rows), "fps", "device, threads"]
+    body = [[
+        str(row["tracker"]),
+        row["method"] or "-",
+        _number(row["budget"], ".2f"),
+        _number(row["flops_ratio"], ".3f"),
+        *(_number(row[key], ",d") for key in ("params_1bit", "params_32bit", "bytes")),
+        *_scores(row, rows, " "),
+        f"{row['device']}, {row['threads']}",
+    ] for row in rows]
+    return Table("", head, body, names=2)
+
+
+def narrow_table(rows: Sequence[Row], title: str) -> Table:
+    """What fits 80 columns: the rival's figures stand below, and sizes are one column."""
+    head = ["tracker", *_score_heads(rows), "fps", "FLOPs", "kB"]
+    body = [[
+        str(row["tracker"]),
+        *_scores(row, rows, "\n"),
+        _number(row["flops_ratio"], ".3f"),
+        _number(None if row["bytes"] is None else row["bytes"] / 1000, ",.0f"),
+    ] for row in rows]
+    return Table(title, head, body)
+
+
+def other_rules(rows: Sequence[Row]) -> list[Table]:
+    """The same boxes by other toolkits' rules, a table a rule."""
+    tables = []
+    for rule in dict.fromkeys(other["protocol"] for row in rows for other in row["others"]):
+        scores = [(row["tracker"], other) for row in rows for other in row["others"] if other["protocol"] == rule]
+        keys = ["success", "precision"]
+        if any(other["norm_precision"] is not None for _, other in scores):
+            keys.append("norm_precision")
+        body = [[name, *(_number(other[key], ".3f") for key in keys)] for name, other in scores]
+        tables.append(Table(f"The same boxes by the {rule}", ["tracker", *map(_spaced, keys)], body))
+    return tables
+
+
+def several_starts(rows: Sequence[Row]) -> list[Table]:
+    """Scores from many starts, and the differences with their standard errors; empty where nobody has any."""
+    shown = [row for row in rows if row["multi_start_targets"] is not None]
+    body = [[
+        str(row["tracker"]),
+        row["multi_start_reference"] or "-",
+        _signed(row["multi_start_difference"]),
+        _number(row["multi_start_stderr"], ".3f"),
+        _number(row["multi_start_ao"], ".3f"),
+        _number(row["multi_start_targets"], "d"),
+        _number(row["multi_start_runs"], "d"),
+    ] for row in shown]
+    head = ["tracker", "compared with", "difference", "standard error", "AO", "targets", "runs"]
+    return [Table("Many starts: mean over targets", head, body, names=2)] if shown else []
+
+
+def print_report(rows: Sequence[Row], title: str, notes: Sequence[str]) -> None:
+    """Print the tables and the notes on stdout."""
+    from rich.console import Console
+
+    console = Console()
+    for table in (narrow_table(rows, title), *other_rules(rows), *several_starts(rows)):
+        shown = _shown(table)
+        # Rather let a narrow terminal wrap than cut figures off.
+        console.width = max(console.width, console.measure(shown).minimum)
+        console.print(shown)
+    for note in notes:
+        console.print(note, markup=False, highlight=False)
+
+
+def full_precision(row: Row, rows: Sequence[Row]) -> Row | None:
+    """The row of the full-precision tracker from the same folder of runs as `row`, if there is one.
+
+    Checkpoints lie in FOLDER/RUN/; names do not tell, for runs of several folders may be called `fp`.
+    """
+    if row["method"] in ("fp", "peer"):
+        return None
+    folder = _folder_of_runs(row)
+    return next((other for other in rows if other["method"] == "fp" and _folder_of_runs(other) == folder), None)
+
+
+def _shown(table: Table) -> Any:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1),
+                      pad_edge=False)
+    for index, name in enumerate(table.head):
+        words = index < table.names
+        shown.add_column(name.replace(" ", "\n"), justify="left" if words else "right", no_wrap=not words,
+                         overflow="fold")
+    for cells in table.body:
+        shown.add_row(*map(Text, cells))
+    return shown
+
+
+def _score_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    columns = [("AO", "ao"), ("SR .5", "sr50"), ("SR .75", "sr75"), ("success AUC", "success"),
+               ("prec. @20", "precision")]
+    if any(row["norm_precision"] is not None for row in rows):
+        columns.append(("norm. prec.", "norm_precision"))
+    return columns
+
+
+def _score_heads(rows: Sequence[Row]) -> list[str]:
+    return [name for name, _ in _score_columns(rows)]
+
+
+def _scores(row: Row, rows: Sequence[Row], gap: str) -> list[str]:
+    """The scores and fps of a row, with the full-precision tracker's in brackets after `gap`."""
+    rival = full_precision(row, rows)
+
+    def beside(key: str, form: str) -> str:
+        own = _number(row[key], form)
+        return own if rival is None else f"{own}{gap}({_number(rival[key], form)})"
+
+    return [*(beside(key, ".3f") for _, key in _score_columns(rows)), beside("fps", ".1f")]
+
+
+def _folder_of_runs(row: Row) -> Path:
+    return Path(row["checkpoint"]).resolve().parent.parent
+
+
+def _spaced(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.3f}".replace("0.", ".", 1)
+
+
+def _number(value: float | None, form: str) -> str:
+    if value is None:
+        return "-"
+    text = format(value, form)
+    return text[1:] if text.startswith("0.") and form == ".3f" else text
