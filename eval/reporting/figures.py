@@ -47,16 +47,6 @@ class Point:
     spread: float
 
 
-def chip(look: Look) -> str:
-    """The line and marker of a tracker, for legends, as SVG."""
-    with _axes(0.42, 0.17, margin=0) as (axes, svg):
-        axes.set_axis_off()
-        axes.plot([0, 1, 2], [0, 0, 0], color=look.colour, linestyle=look.dash, linewidth=2)
-        axes.plot([1], [0], color=look.colour, marker=look.marker, markersize=6)
-        axes.set_ylim(-1, 1)
-    return svg("chip" + look.colour[1:] + look.dash, "")
-
-
 def draw_curves(
     name: str, curves: Mapping[str, np.ndarray], looks: Mapping[str, Look], ends: float, xlabel: str, ylabel: str,
     mark: float | None, caption: str,
@@ -95,6 +85,7 @@ def draw_trade_off(
         x = np.array([point.x for point in points])
         if x.max() > 20 * x.min() > 0:
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
         else:
             axes.set_xlim(0, 1.08 * x.max())
         axes.margins(y=0.15)
@@ -157,15 +148,14 @@ def _plain(name: str) -> str:
 
 
 @contextmanager
-def _axes(width: float, height: float, margin: float = 0.04) -> Iterator[tuple[Axes, Any]]:
+def _axes(width: float, height: float) -> Iterator[tuple[Axes, Any]]:
     """Axes of so many inches, and a function (name, alt) -> SVG to call when they are drawn."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with rc_context(_STYLE):
-        canvas = Canvas(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=margin, h_pad=margin))
+        canvas = Canvas(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(canvas)
 
         def svg(name: str, alt: str) -> str:
@@ -185,5 +175,6 @@ def _inline(source: str, name: str, alt: str) -> str:
 
     svg = source[source.index("<svg"):].replace(_INK, "currentColor")
     svg = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\1{name}-", svg)
-    role = f'role="img" aria-label="{escape(alt)}"' if alt else 'aria-hidden="true"'
-    return svg.replace("<svg ", f"<svg {role} ", 1).strip()
+    # Without a family of its own, text takes the page's.
+    svg = re.sub(r"font-family: [^;]*; ?", "", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1).strip()

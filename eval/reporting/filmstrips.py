@@ -142,5 +142,7 @@ def _rectangle(image: np.ndarray, box: np.ndarray, colour: tuple[int, int, int],
 
 
 def _jpeg(image: np.ndarray) -> str:
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    # Thin coloured lines want their colour at every pixel.
+    colour = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, *colour])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from datasets.files import write_text
 from eval.reporting import tables
-from eval.reporting.figures import chip
 from eval.reporting.gather import Evaluation, gather
 from eval.reporting.groups import group, name_groups
-from eval.reporting.looks import assign_looks
+from eval.reporting.looks import assign_looks, chip
 from eval.reporting.sections import make_section, ranked_by
 
 if TYPE_CHECKING:

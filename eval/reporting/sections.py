@@ -103,7 +103,7 @@ def _ranking(
     head = metric_head(metric, benchmark)
     places = ", ".join(f"{group.label} {tables.score(group.mean(metric.key))}" for group in ranked[:3])
     rule = f" ({head.note})" if head.note else ""
-    count = f"{len(evaluation.sequences)} sequences. " if evaluation.sequences else ""
+    count = f"{tables.counted(len(evaluation.sequences), 'sequence')}. " if evaluation.sequences else ""
     more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
     return f"{count}Ranked by {head.text}{rule}: {places}{more}."
 
@@ -123,6 +123,7 @@ def _certainty(
         return made, ""
     corrected = dict(zip(found, holm([one.p for one in found.values()]), strict=True))
     count = max(one.sequences for one in found.values())
+    number = tables.counted(count, "sequence")
     remarks = [
         "Sign-flip permutation test of the paired differences over sequences, two-sided; p corrected for the number "
         "of pairs by Holm's method; better means corrected p ≤ .05. The interval is each difference's own 95 % "
@@ -131,17 +132,17 @@ def _certainty(
     least = smallest_p(count, len(found))
     if least > 0.05:
         remarks.append(
-            f"With {count} sequences and {len(found)} pairs no corrected p can fall below {tables.probability(least)}: "
-            "no difference, however clear, could pass this test. More sequences are needed."
+            f"With {number} and {tables.counted(len(found), 'pair')} no corrected p can fall below "
+            f"{tables.probability(least)}: no difference, however clear, could pass. More sequences are needed."
         )
     made.append(tables.pairs(found, corrected, metric_head(metric, benchmark).text, remarks))
     told = [f"{tables.verdict(pair, one, corrected[pair])} than {_worse(pair, one)}"
             for pair, one in found.items() if corrected[pair] <= 0.05]
     if told:
-        return made, f"Larger than chance (corrected p ≤ .05): {'; '.join(told)}. All other pairs " \
-                     f"cannot be told apart with {count} sequences."
-    too_few = f", too few for {len(found)} pairs" if least > 0.05 else ""
-    return made, f"No two of these trackers can be told apart with {count} sequences{too_few}."
+        rest = f" The other pairs cannot be told apart with {number}." if len(told) < len(found) else ""
+        return made, f"Larger than chance (corrected p ≤ .05): {'; '.join(told)}.{rest}"
+    too_few = f", too few for {tables.counted(len(found), 'pair')}" if least > 0.05 else ""
+    return made, f"No two of these trackers can be told apart with {number}{too_few}."
 
 
 def _worse(pair: tuple[str, str], found: Comparison) -> str:
@@ -173,8 +174,8 @@ def _figures(
                   for group in groups]
         points = [point for point in points if not math.isnan(point.x) and not math.isnan(point.y)]
         if points:
-            made.append(figures.draw_trade_off(
-                f"{anchor}-{key}", points, looks, xlabel, head.text, cheap, _trade_off_caption(key, head.text, groups)))
+            caption = _trade_off_caption(key, head.text[:1].upper() + head.text[1:], groups)
+            made.append(figures.draw_trade_off(f"{anchor}-{key}", points, looks, xlabel, head.text, cheap, caption))
     return made
 
 

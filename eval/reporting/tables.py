@@ -94,11 +94,9 @@ def pairs(
 
 def verdict(pair: tuple[str, str], found: Comparison, p: float) -> str:
     """What a comparison says, in words, at the 5 % level of the corrected p-value."""
-    number = f"{found.sequences} sequence{'s' * (found.sequences != 1)}"
     if p <= 0.05:
-        better = pair[0] if found.difference.value > 0 else pair[1]
-        return f"{better} is better"
-    return f"cannot be told apart with {number}"
+        return f"{pair[0] if found.difference.value > 0 else pair[1]} is better"
+    return f"cannot be told apart with {counted(found.sequences, 'sequence')}"
 
 
 def multi_start(groups: Sequence[Group], differences: Mapping[str, tuple[float, float, int]]) -> Table | None:
@@ -210,8 +208,12 @@ def tracker_cell(label: str, note: str = "") -> Cell:
 def machine(row: Mapping[str, Any]) -> str:
     """What a row's speed was measured on."""
     threads = row.get("threads")
-    count = UNKNOWN if threads is None else threads
-    return f"{row.get('device') or UNKNOWN}, {count} thread{'s' * (threads != 1)}"
+    return f"{row.get('device') or UNKNOWN}, {UNKNOWN if threads is None else counted(threads, 'thread')}"
+
+
+def counted(number: int, noun: str) -> str:
+    """1 sequence, 8 sequences."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def score(value: float | None) -> str:

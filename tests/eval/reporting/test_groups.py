@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from eval.reporting.gather import read_evaluation
+from eval.reporting.groups import METRICS, group, name_groups
+
+
+def grouped(*studies):
+    evaluations = [read_evaluation(one.write()) for one in studies]
+    labels = name_groups(evaluations)
+    return [group(evaluation, labels) for evaluation in evaluations]
+
+
+def test_seeds_of_one_method_are_one_line_with_mean_and_deviation(study):
+    made = study()
+    rows = [made.add(f"random-{seed}", offset=seed, method="random", seed=seed) for seed in (2, 0, 1)]
+    ((line,),) = grouped(made)
+    success = [row["success"] for row in rows]
+    assert (line.label, [one.row["seed"] for one in line.results]) == ("random-0.3", [0, 1, 2])
+    assert line.mean("success") == pytest.approx(np.mean(success))
+    assert line.std("success") == pytest.approx(np.std(success, ddof=1))
+    values, weights = line.per_sequence(METRICS["success"])
+    assert (values @ weights / weights.sum()) == pytest.approx(np.mean(success))
+    assert line.curve("success_curve").mean() == pytest.approx(np.mean(success))
+
+
+@pytest.mark.parametrize("other", [dict(budget=0.2), dict(method="random"), dict(fp_flops=2e9), dict(seed=0),
+                                   dict(seed=None)])
+def test_trackers_that_differ_by_more_than_the_seed_stand_alone(study, other):
+    made = study()
+    made.add("a")
+    made.add("b", **{"seed": 1, **other})
+    ((*lines,),) = grouped(made)
+    assert sorted(line.label for line in lines) == ["a", "b"]
+    assert all(np.isnan(line.std("success")) for line in lines)
+
+
+def test_full_precision_comes_first_and_peers_last(study):
+    made = study()
+    made.add("kcf", method="peer", budget=None, seed=None)
+    made.add("pruned", method="pruned")
+    made.add("mixbin-0.4", budget=0.4)
+    made.add("fp", method="fp", budget=None)
+    made.add("mixbin-0.2", budget=0.2)
+    (lines,) = grouped(made)
+    assert [line.label for line in lines] == ["fp", "mixbin-0.2", "mixbin-0.4", "pruned", "kcf"]
+
+
+def test_a_tracker_has_one_name_in_all_evaluations_and_two_trackers_have_two(study):
+    first, second = study(name="a"), study(name="b")
+    for made in (first, second):
+        made.add("fp", method="fp")
+    ((one,), (same,)) = grouped(first, second)
+    assert one.label == same.label == "fp"
+    second.rows[0]["checkpoint"] = "elsewhere/other/fp/checkpoint.pth"
+    second.rows[0]["fp_flops"] = 2e9
+    ((one,), (other,)) = grouped(first, second)
+    assert (one.label, other.label) == ("runs/fp", "other/fp")
+
+
+def test_what_a_seed_does_not_know_the_line_does_not_either(study):
+    made = study()
+    made.add("a", seed=0)
+    made.add("b", seed=1)["fps"] = None
+    ((line,),) = grouped(made)
+    assert np.isnan(line.mean("fps"))

@@ -1,0 +1,97 @@
+import pytest
+
+from eval.protocols import BENCHMARKS
+from eval.reporting import tables
+from eval.reporting.gather import Result
+from eval.reporting.groups import METRICS, Group
+from eval.reporting.statistics import Comparison, Interval
+
+OTB, LASOT, TRACKINGNET = (BENCHMARKS[key] for key in ("otb", "lasot", "trackingnet"))
+ROW = dict(tracker="a", checkpoint="a.pth", method="random", budget=0.3, seed=0, success=0.5, ao=0.25, fps=20.0,
+           counted_flops=275e6, flops_ratio=0.29, bytes=1_711_000, device="cpu", threads=1)
+
+
+def line(*rows, label="a"):
+    return Group(label, tuple(Result({**ROW, **row}) for row in rows))
+
+
+def column(table, name):
+    index = [one.text for one in table.head].index(name)
+    return [row[index] for row in table.rows]
+
+
+def test_the_comparison_has_costs_speed_and_scores_under_the_names_of_their_rules():
+    table = tables.comparison([line({})], OTB)
+    assert [(one.text, one.note) for one in table.head] == [
+        ("tracker", "method, budget"), ("GFLOPs", "counted"), ("FLOPs ratio", ""), ("size", "kB"), ("fps", ""),
+        ("AO", "GOT-10k rule"), ("success", "OTB rule")]
+    assert [one.text for one in table.rows[0]] == ["a", "0.275", ".290", "1,711", "20.0", ".250", ".500"]
+    assert table.rows[0][0].note == "random, budget 0.30"
+
+
+def test_the_best_of_each_column_is_marked_the_cheapest_and_the_highest():
+    table = tables.comparison([line({}), line({"success": 0.6, "flops_ratio": 0.4}, label="b")], OTB)
+    assert [one.best for one in column(table, "success")] == [False, True]
+    assert [one.best for one in column(table, "FLOPs ratio")] == [True, False]
+    assert [one.best for one in column(table, "AO")] == [True, True]
+    assert not any(one.best for one in tables.comparison([line({})], OTB).rows[0])
+
+
+def test_seeds_are_mean_and_deviation():
+    table = tables.comparison([line({}, {"success": 0.6, "seed": 1})], OTB)
+    assert column(table, "success")[0].text == ".550 ± .071"
+    assert column(table, "AO")[0].text == ".250"
+    assert table.rows[0][0].note == "random, budget 0.30, 2 seeds"
+    assert "training seeds" in table.notes[0]
+
+
+def test_what_is_not_known_is_a_dash_and_never_the_best():
+    table = tables.comparison([line({"success": None, "bytes": None}), line({"bytes": None}, label="b")], None)
+    assert [(one.text, one.best) for one in column(table, "success")] == [("–", False), (".500", True)]
+    assert "size" not in [one.text for one in table.head]
+
+
+def test_heads_say_where_a_score_is_read_off_its_curve():
+    assert tables.metric_head(METRICS["norm_precision"], LASOT).text == "norm. precision @0.2"
+    assert tables.metric_head(METRICS["precision"], TRACKINGNET).text == "precision area"
+    assert tables.metric_head(METRICS["precision"], None).note == ""
+
+
+@pytest.mark.parametrize("p, difference, says", [
+    (0.04, 0.1, "a is better"), (0.04, -0.1, "b is better"), (0.06, 0.1, "cannot be told apart with 8 sequences")])
+def test_the_verdict_is_words(p, difference, says):
+    found = Comparison(Interval(difference, -0.02, 0.3), 0.01, 8)
+    assert tables.verdict(("a", "b"), found, p) == says
+    table = tables.pairs({("a", "b"): found}, {("a", "b"): p}, "success", [])
+    assert [one.text for one in table.rows[0]] == [
+        "a − b", says, tables.signed(difference), "−.020 to +.300", ".010", tables.score(p)]
+
+
+def test_figures_are_written_as_papers_write_them():
+    assert [tables.score(one) for one in (0.57, 1.0, 0.0, None, float("nan"))] == [".570", "1.000", ".000", "–", "–"]
+    assert [tables.signed(one) for one in (0.0125, -0.02, -0.0001)] == ["+.013", "−.020", ".000"]
+    assert [tables.probability(one) for one in (0.0078, 0.0001, 1.0)] == [".008", "< .001", "1"]
+
+
+def test_other_toolkits_figures_stand_in_a_table_of_their_own():
+    others = [dict(protocol="pysot rule", success=0.4, precision=0.5, norm_precision=None)]
+    table = tables.others([line({"others": others}), line({}, label="b")])
+    assert [(one.text, one.note) for one in table.head[1:]] == [("success", "pysot rule"), ("precision", "pysot rule")]
+    assert [[one.text for one in row[1:]] for row in table.rows] == [[".400", ".500"], ["–", "–"]]
+    assert tables.others([line({})]) is None
+
+
+def test_the_rules_are_told_in_full():
+    table = tables.rules(OTB)
+    assert [one.text for one in table.head[:3]] == ["convention", "GOT-10k rule", "OTB rule"]
+    told = {row[0].text: [one.text for one in row[1:3]] for row in table.rows}
+    assert told["overlap steps"] == ["101", "21"]
+    assert told["clip"] == ["yes", "no"]
+    assert told["norm precision at"] == ["not measured", "not measured"]
+
+
+def test_the_summary_has_a_column_a_dataset_and_gaps_where_a_tracker_was_not_run():
+    table = tables.summary({"otb": ("success", [line({}), line({"success": 0.7}, label="b")]),
+                            "got10k": ("ao", [line({})])})
+    assert [(one.text, one.note) for one in table.head[2:]] == [("otb", "success"), ("got10k", "AO")]
+    assert [[one.text for one in row[2:]] for row in table.rows] == [[".500", ".250"], [".700", "–"]]
