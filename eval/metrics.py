@@ -125,7 +125,9 @@ def score_sequence(protocol: Protocol, track: Track) -> SequenceScores:
     errors = frame_errors(protocol, track)
     frames = len(errors.overlap)
     distances = distance_thresholds(protocol)
-    success = _curve(protocol, errors.overlap[:, None] > np.linspace(0, 1, protocol.overlap_steps))
+    # Not linspace, whose 0.3 is 0.30000000000000004: overlaps on a threshold are common.
+    overlaps = np.arange(protocol.overlap_steps) / (protocol.overlap_steps - 1)
+    success = _curve(protocol, errors.overlap[:, None] > overlaps)
     precision = _curve(protocol, errors.distance[:, None] <= distances)
     normalized = _curve(protocol, errors.normalized[:, None] <= distances / 100)
 

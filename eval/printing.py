@@ -33,9 +33,9 @@ def whole_table(rows: Sequence[Row]) -> Table:
     body = [[
         str(row["tracker"]),
         row["method"] or "-",
-        _number(row["budget"], ".2f"),
-        _number(row["flops_ratio"], ".3f"),
-        *(_number(row[key], ",d") for key in ("params_1bit", "params_32bit", "bytes")),
+        number(row["budget"], ".2f"),
+        number(row["flops_ratio"], ".3f"),
+        *(number(row[key], ",d") for key in ("params_1bit", "params_32bit", "bytes")),
         *_scores(row, rows, " "),
         f"{row['device']}, {row['threads']}",
     ] for row in rows]
@@ -48,8 +48,8 @@ def narrow_table(rows: Sequence[Row], title: str) -> Table:
     body = [[
         str(row["tracker"]),
         *_scores(row, rows, "\n"),
-        _number(row["flops_ratio"], ".3f"),
-        _number(None if row["bytes"] is None else row["bytes"] / 1000, ",.0f"),
+        number(row["flops_ratio"], ".3f"),
+        number(None if row["bytes"] is None else row["bytes"] / 1000, ",.0f"),
     ] for row in rows]
     return Table(title, head, body)
 
@@ -62,7 +62,7 @@ def other_rules(rows: Sequence[Row]) -> list[Table]:
         keys = ["success", "precision"]
         if any(other["norm_precision"] is not None for _, other in scores):
             keys.append("norm_precision")
-        body = [[name, *(_number(other[key], ".3f") for key in keys)] for name, other in scores]
+        body = [[name, *(number(other[key], ".3f") for key in keys)] for name, other in scores]
         tables.append(Table(f"The same boxes by the {rule}", ["tracker", *map(_spaced, keys)], body))
     return tables
 
@@ -74,10 +74,10 @@ def several_starts(rows: Sequence[Row]) -> list[Table]:
         str(row["tracker"]),
         row["multi_start_reference"] or "-",
         _signed(row["multi_start_difference"]),
-        _number(row["multi_start_stderr"], ".3f"),
-        _number(row["multi_start_ao"], ".3f"),
-        _number(row["multi_start_targets"], "d"),
-        _number(row["multi_start_runs"], "d"),
+        number(row["multi_start_stderr"], ".3f"),
+        number(row["multi_start_ao"], ".3f"),
+        number(row["multi_start_targets"], "d"),
+        number(row["multi_start_runs"], "d"),
     ] for row in shown]
     head = ["tracker", "compared with", "difference", "standard error", "AO", "targets", "runs"]
     return [Table("Many starts: mean over targets", head, body, names=2)] if shown else []
@@ -85,13 +85,21 @@ def several_starts(rows: Sequence[Row]) -> list[Table]:
 
 def print_report(rows: Sequence[Row], title: str, notes: Sequence[str]) -> None:
     """Print the tables and the notes on stdout."""
+    print_tables([narrow_table(rows, title), *other_rules(rows), *several_starts(rows)], notes)
+
+
+def print_tables(tables: Sequence[Table], notes: Sequence[str]) -> None:
+    """Print tables, and notes below them, on stdout."""
     from rich.console import Console
+    from rich.text import Text
 
     console = Console()
-    for table in (narrow_table(rows, title), *other_rules(rows), *several_starts(rows)):
+    for table in tables:
         shown = _shown(table)
         # Rather let a narrow terminal wrap than cut figures off.
         console.width = max(console.width, console.measure(shown).minimum)
+        # Above it, not as its title: that would be wrapped to the table's width.
+        console.print(Text(f"\n{table.title}"))
         console.print(shown)
     for note in notes:
         console.print(note, markup=False, highlight=False)
@@ -113,8 +121,7 @@ def _shown(table: Table) -> Any:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1),
-                      pad_edge=False)
+    shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     for index, name in enumerate(table.head):
         words = index < table.names
         shown.add_column(name.replace(" ", "\n"), justify="left" if words else "right", no_wrap=not words,
@@ -141,8 +148,8 @@ def _scores(row: Row, rows: Sequence[Row], gap: str) -> list[str]:
     rival = full_precision(row, rows)
 
     def beside(key: str, form: str) -> str:
-        own = _number(row[key], form)
-        return own if rival is None else f"{own}{gap}({_number(rival[key], form)})"
+        own = number(row[key], form)
+        return own if rival is None else f"{own}{gap}({number(rival[key], form)})"
 
     return [*(beside(key, ".3f") for _, key in _score_columns(rows)), beside("fps", ".1f")]
 
@@ -159,7 +166,8 @@ def _signed(value: float | None) -> str:
     return "-" if value is None else f"{value:+.3f}".replace("0.", ".", 1)
 
 
-def _number(value: float | None, form: str) -> str:
+def number(value: float | None, form: str) -> str:
+    """A figure as tables show it: fractions without the leading zero, "-" where there is none."""
     if value is None:
         return "-"
     text = format(value, form)

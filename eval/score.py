@@ -25,15 +25,15 @@ def main() -> int:
     add("--json", type=Path, metavar="FILE", help="write the rows to this file too")
     args = parser.parse_args()
 
-    from eval.scoreboard import check_json, score_results, write_json
-    from eval.scoreboard_text import print_scoreboard
+    from eval.printing import print_tables
+    from eval.scoreboard import check_json, remarks, score_results, tables, write_json
 
     if args.json:
         check_json(args.json)
     board = score_results(args.protocol, args.gt, args.results, args.subset, args.trackers)
     if args.json:
         write_json(board, args.json)
-    print_scoreboard(board, f"{BENCHMARKS[args.protocol].title}: {args.results}")
+    print_tables(tables(board, BENCHMARKS[args.protocol].title), remarks(board))
     return 1 if any(row.problems for row in board.rows) else 0
 
 

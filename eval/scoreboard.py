@@ -14,10 +14,13 @@ from datasets.errors import DataError
 from datasets.files import write_text
 from eval.ground_truth import Truth, read_truths
 from eval.metrics import BenchmarkScores, score
+from eval.printing import Table, number, other_rules
 from eval.protocols import BENCHMARKS, Benchmark
 from eval.raw_results import Problem, ResultFolder, find_results, read_tracks, same_names
 
 _CURVES = ("success", "precision", "norm_precision")
+_HEADS = {"ao": "AO", "sr50": "SR .5", "sr75": "SR .75", "success": "success", "precision": "precision",
+          "norm_precision": "norm. prec."}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +106,25 @@ def write_json(board: Scoreboard, path: Path) -> None:
     write_text(path, json.dumps([row.as_json() for row in board.rows], indent=2, allow_nan=False) + "\n")
 
 
+def tables(board: Scoreboard, title: str) -> list[Table]:
+    """The rows as a table, stars mark those with problems, and the same boxes by the rules of other toolkits."""
+    rows = [row.as_json() for row in board.rows]
+    keys = [key for key in _HEADS if any(row.get(key) is not None for row in rows)]
+    body = [[row["tracker"], f"{row['sequences']}/{row['sequences'] + row['missing']}" + "*" * bool(row["problems"]),
+             *(number(row[key], ".3f") for key in keys)] for row in rows]
+    return [Table(title, ["tracker", "sequences", *(_HEADS[key] for key in keys)], body, names=2), *other_rules(rows)]
+
+
+def remarks(board: Scoreboard) -> list[str]:
+    """What stands below the tables: the rule, the notes, and a line for each tracker and kind of problem."""
+    lines = [f"Rule: {board.rows[0].protocol}.", *board.notes]
+    for row in board.rows:
+        for kind in dict.fromkeys(problem.kind for problem in row.problems):
+            places = [problem.place for problem in row.problems if problem.kind == kind]
+            lines.append(f"* {row.tracker}: {kind} ({len(places)}): {_some(places)}")
+    return lines
+
+
 def _row(
     folder: ResultFolder, truths: list[Truth], rules: Benchmark, sizes: dict[str, tuple[int, int] | None]
 ) -> Row:
@@ -125,11 +147,11 @@ def _notes(truths: list[Truth], rules: Benchmark, sizes: dict[str, tuple[int, in
     notes = []
     unknown = [name for name, size in sizes.items() if size is None]
     if unknown:
-        notes.append(f"Frame size unknown for {some(unknown)}: boxes are not confined to the frame.")
+        notes.append(f"Frame size unknown for {_some(unknown)}: boxes are not confined to the frame.")
     reads_labels = any(rule.absent != "unread" for rule in (rules.curves, *rules.others))
     unlabelled = [one.name for one in truths if one.visible is None]
     if reads_labels and unlabelled:
-        notes.append(f"No labels of absence for {some(unlabelled)}: every frame counts as showing the target.")
+        notes.append(f"No labels of absence for {_some(unlabelled)}: every frame counts as showing the target.")
     return notes
 
 
@@ -137,7 +159,7 @@ def _chosen(folders: list[ResultFolder], names: list[str]) -> list[ResultFolder]
     known = {folder.name: folder for folder in folders}
     for name in names:
         if name not in known:
-            raise DataError(f"--trackers {name}: no such tracker; there are {some(known)}")
+            raise DataError(f"--trackers {name}: no such tracker; there are {_some(known)}")
     return [known[name] for name in dict.fromkeys(names)]
 
 
@@ -153,7 +175,7 @@ def _subset(truths: list[Truth], listed: Path) -> list[Truth]:
     return [one for one in truths if one.name in chosen]
 
 
-def some(names: Iterable[str], count: int = 5) -> str:
+def _some(names: Iterable[str], count: int = 5) -> str:
     """The first names, and how many more there are."""
     listed = list(names)
     rest = len(listed) - count
