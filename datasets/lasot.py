@@ -2,7 +2,8 @@
 
 ``root/CLASS/CLASS-N/img/00000001.jpg`` ..., ``groundtruth.txt`` (1-based integers ``x,y,w,h``),
 ``full_occlusion.txt`` and ``out_of_view.txt`` (0 or 1 a frame, on one line); ``training_set.txt`` and
-``testing_set.txt`` list the split.
+``testing_set.txt`` list the split. Attributes: ``root/att/CLASS-N.txt`` of the toolkit or ``attributes.csv``, see
+`datasets.attributes`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets import attributes
 from datasets.annotations import has_area, list_frames, read_boxes, read_flags, read_names, require_count
 from datasets.errors import DataError
 from datasets.sequence import Sequence
@@ -34,7 +36,10 @@ def load(root: str | Path, split: str = "all") -> list[Sequence]:
     names = _all_names(root) if split == "all" else read_names(root / _LISTS[split])
     if not names:
         raise DataError(f"{root}: no sequences CLASS/CLASS-N/groundtruth.txt in this folder")
-    return [_sequence(root / name.rsplit("-", 1)[0] / name, split) for name in names]
+    given = attributes.read_attributes(root, root / "att", attributes.LASOT)
+    return [
+        _sequence(root / name.rsplit("-", 1)[0] / name, split, given.get(attributes.key(name), ())) for name in names
+    ]
 
 
 def _all_names(root: Path) -> list[str]:
@@ -47,7 +52,7 @@ def _class_and_number(name: str) -> tuple[str, int, str]:
     return group, int(number) if number.isdigit() else 0, number
 
 
-def _sequence(folder: Path, split: str) -> Sequence:
+def _sequence(folder: Path, split: str, codes: tuple[str, ...]) -> Sequence:
     frames = list_frames(folder / "img")
     boxes = read_boxes(folder / "groundtruth.txt", origin=1)
     require_count(folder / "groundtruth.txt", len(boxes), len(frames))
@@ -56,4 +61,4 @@ def _sequence(folder: Path, split: str) -> Sequence:
         flags = read_flags(folder / label)
         require_count(folder / label, len(flags), len(frames))
         absent |= flags != 0
-    return Sequence(folder.name, f"lasot-{split}", frames, boxes, has_area(boxes) & ~absent)
+    return Sequence(folder.name, f"lasot-{split}", frames, boxes, has_area(boxes) & ~absent, codes)

@@ -57,3 +57,8 @@ def test_missing_list_folder_and_unknown_split_are_named(root, tmp_path):
 def test_folder_of_something_else_is_named(tmp_path):
     with pytest.raises(DataError, match="no sequences CLASS/CLASS-N"):
         lasot.load(tmp_path)
+
+
+def test_attributes_are_read(root, lines):
+    lines(root / "att/car-10.txt", "0,1,0,0,0,0,0,0,0,0,0,0,0,1")
+    assert [sequence.attributes for sequence in lasot.load(root)] == [(), ("POC", "ARC"), ()]

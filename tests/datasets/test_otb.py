@@ -38,6 +38,35 @@ def test_every_target_of_a_folder_is_a_sequence(make):
     assert first.frames == second.frames
 
 
+def test_only_target_that_is_annotated_has_the_folders_name(make, lines):
+    root = make("Human4", range(1, 4), 3, targets=(".2",))
+    lines(root / "Human4/groundtruth_rect.1.txt", "")
+    assert [sequence.name for sequence in otb.load(root)] == ["Human4"]
+
+
+def test_attributes_hold_for_every_target_of_a_folder(make, lines):
+    root = make("Jogging", range(1, 4), 3, targets=(".1", ".2"))
+    lines(root / "att/jogging-1.txt", "0,0,0,1,0,0,0,0,0,0,0")
+    lines(root / "att/Jogging.txt", "0,0,0,0,0,0,0,0,0,0,1")
+    assert [sequence.attributes for sequence in otb.load(root)] == [("OCC",), ("LR",)]
+
+
+def test_subset_must_be_there_as_a_whole(make, monkeypatch):
+    monkeypatch.setitem(otb.SUBSETS, "otb50", ("Car4", "Deer"))
+    for name in ("Car4", "Toy"):
+        root = make(name, range(1, 3), 2)
+    with pytest.raises(DataError, match=r"lacks 1 of the 2 sequences of otb50: Deer$"):
+        otb.load(root, "otb50")
+    assert [sequence.name for sequence in otb.load(make("Deer", range(1, 3), 2), "otb50")] == ["Car4", "Deer"]
+
+
+def test_published_subsets_are_parts_of_the_whole():
+    assert {name: len(set(names)) for name, names in otb.SUBSETS.items()} == {"otb100": 100, "otb50": 50, "otb2013": 51}
+    assert {*otb.SUBSETS["otb50"], *otb.SUBSETS["otb2013"]} <= set(otb.SUBSETS["otb100"])
+    with pytest.raises(DataError, match="no subset 'otb7'; choose one of all, otb100"):
+        otb.load("anywhere", "otb7")
+
+
 def test_sequences_are_sorted_without_regard_to_case(make):
     for name in ("b", "C", "A"):
         root = make(name, range(1, 3), 2)
