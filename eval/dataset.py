@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from datasets import got10k, lasot, otb
+from datasets import dtb70, got10k, lasot, otb, trackingnet, uav123
 from datasets.errors import DataError
 from datasets.sequence import Sequence
 from eval.protocols import BENCHMARKS, Benchmark
@@ -28,8 +28,11 @@ class Format:
 
 FORMATS: Mapping[str, Format] = MappingProxyType({
     "got10k": Format(got10k.load, ("val", "test")),
-    "otb": Format(lambda root, split: otb.load(root), ("all",)),
+    "otb": Format(otb.load, ("all", *otb.SUBSETS)),
     "lasot": Format(lasot.load, ("test", "train", "all")),
+    "uav123": Format(uav123.load, ("30fps", "10fps", "20l")),
+    "dtb70": Format(lambda root, split: dtb70.load(root), ("all",)),
+    "trackingnet": Format(trackingnet.load, trackingnet.SPLITS),
 })
 
 
