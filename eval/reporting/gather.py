@@ -13,7 +13,7 @@ import numpy as np
 
 from datasets.errors import DataError
 from datasets.sequence import Sequence
-from eval import results
+from eval import multi_start, results
 from eval.dataset import Dataset, open_dataset
 from eval.metrics import BenchmarkScores, score
 from eval.table import read_tracks
@@ -28,12 +28,14 @@ class Result:
         overlap, curves: scores under the benchmark's two rules with those of each sequence; None where the result files
             or the dataset are not at hand.
         boxes: sequence name -> (N, 4) predicted x, y, w, h, 0-based; empty likewise.
+        starts: sequence name -> mean overlap of its runs from many starts; empty likewise, or where none were made.
     """
 
     row: Mapping[str, Any]
     overlap: BenchmarkScores | None = None
     curves: BenchmarkScores | None = None
     boxes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    starts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,8 @@ class Evaluation:
         name: of the dataset.
         dataset: None where the folder does not say what it was made on.
         sequences: what was evaluated; empty where the dataset is not at hand.
+        partial: the dataset has more sequences than these.
+        starts: options of the runs from many starts, None where none were made.
         results: one a tracker.
         problems: what is missing, a line each.
     """
@@ -53,6 +57,8 @@ class Evaluation:
     name: str
     dataset: Dataset | None
     sequences: tuple[Sequence, ...]
+    partial: bool
+    starts: multi_start.Options | None
     results: tuple[Result, ...]
     problems: tuple[str, ...]
 
@@ -89,9 +95,9 @@ def read_evaluation(folder: Path) -> Evaluation:
     """
     rows = _read_rows(folder / "results.json")
     problems: list[str] = []
-    dataset, sequences = None, []
+    dataset, starts, known, sequences = None, None, {}, []
     try:
-        dataset, names = _read_dataset(folder / "dataset.json")
+        dataset, names, starts = _read_dataset(folder / "dataset.json")
         known = {sequence.name: sequence for sequence in dataset.sequences()}
         gone = [name for name in names if name not in known]
         if gone:
@@ -104,12 +110,13 @@ def read_evaluation(folder: Path) -> Evaluation:
         if all(row.get(key) is None for key in ("ao", "success")):
             problems.append(f"{row['tracker']} has no scores: {_unscored(folder, row, sequences, dataset)}")
         try:
-            found.append(_read_result(folder, row, sequences, dataset))
+            found.append(_read_result(folder, row, sequences, dataset, starts))
         except DataError as error:
             problems.append(f"{row['tracker']} has its stored scores only: {error}")
             found.append(Result(row))
-    return Evaluation(folder, dataset.name if dataset else _named(folder, rows), dataset, tuple(sequences),
-                      tuple(found), tuple(problems))
+    name = dataset.name if dataset else str(rows[0].get("dataset") or folder.name)
+    return Evaluation(folder, name, dataset, tuple(sequences), len(sequences) < len(known), starts, tuple(found),
+                      tuple(problems))
 
 
 def _read_rows(file: Path) -> list[dict[str, Any]]:
@@ -120,11 +127,12 @@ def _read_rows(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _read_dataset(file: Path) -> tuple[Dataset, list[str]]:
+def _read_dataset(file: Path) -> tuple[Dataset, list[str], multi_start.Options | None]:
     content = _read_json(file)
     try:
         dataset = open_dataset(content["benchmark"], Path(content["root"]), content["split"], content["name"])
-        return dataset, list(content["sequences"])
+        starts = content.get("multi_start")
+        return dataset, list(content["sequences"]), starts and multi_start.Options(**starts)
     except (KeyError, TypeError) as error:
         raise DataError(f"{file}: not the description of a dataset ({error})") from error
 
@@ -138,12 +146,9 @@ def _read_json(file: Path) -> Any:
         raise DataError(f"{file}: cannot be read ({error})") from error
 
 
-def _named(folder: Path, rows: list[dict[str, Any]]) -> str:
-    return str(rows[0].get("dataset") or folder.name)
-
-
 def _read_result(
-    folder: Path, row: dict[str, Any], sequences: list[Sequence], dataset: Dataset | None
+    folder: Path, row: dict[str, Any], sequences: list[Sequence], dataset: Dataset | None,
+    starts: multi_start.Options | None,
 ) -> Result:
     if dataset is None or not sequences or (row.get("success") is None and row.get("ao") is None):
         return Result(row)
@@ -153,7 +158,10 @@ def _read_result(
         then = row.get(key)
         if then is not None and not abs(now - then) < 5e-4:
             raise DataError(f"{key} of its result files is {now:.3f} now, not {then:.3f}; evaluate it again")
-    return Result(row, overlap, curves, {track.name: track.predicted for track in tracks})
+    targets = {}
+    if starts is not None and row.get("multi_start_ao") is not None:
+        targets = multi_start.target_scores(folder / row["tracker"], sequences, starts)
+    return Result(row, overlap, curves, {track.name: track.predicted for track in tracks}, targets)
 
 
 def _unscored(folder: Path, row: dict[str, Any], sequences: list[Sequence], dataset: Dataset | None) -> str:

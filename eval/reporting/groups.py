@@ -79,6 +79,12 @@ class Group:
         values = [[getattr(sequence, metric.key) for sequence in one.sequences] for one in scores]
         return np.mean(values, axis=0), np.array([sequence.weight for sequence in scores[0].sequences], float)
 
+    @property
+    def starts(self) -> dict[str, float]:
+        """Score of each target from many starts, the mean over the seeds; empty where it is not at hand."""
+        shared = set.intersection(*(set(one.starts) for one in self.results))
+        return {name: float(np.mean([one.starts[name] for one in self.results])) for name in sorted(shared)}
+
 
 def name_groups(evaluations: Iterable[Evaluation]) -> dict[str, str]:
     """The label of each tracker's group, by the tracker's `identity`.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
@@ -20,8 +18,10 @@ from eval.reporting.filmstrips import Strip
 from eval.reporting.gather import Evaluation
 from eval.reporting.groups import METRICS, Group, Metric
 from eval.reporting.looks import Look
+from eval.reporting.rerun import command
 from eval.reporting.statistics import Comparison, compare, holm, interval, smallest_p
 from eval.reporting.tables import Table, metric_head
+from eval.reporting.wording import counted, machine, probability, score, verdict
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ def make_section(
         by_sequence = _by_sequence(evaluation, values, looks, metric, benchmark, anchor)
         strips, missing = _strips(evaluation, groups, values, looks)
         problems += missing
-    more = (tables.multi_start(groups, {}), tables.others(groups))
+    more = (tables.many_starts(groups), tables.others(groups))
     return Section(
         title, anchor, str(evaluation.folder), tuple(lead), tuple(problems), tables.comparison(groups, benchmark),
         tuple(one.label for one in groups), tuple(certainty),
         tuple(_figures(groups, looks, metric, benchmark, anchor)), tuple(by_sequence), tuple(strips),
         tuple(table for table in more if table),
-        (tables.provenance(groups), *([tables.rules(benchmark)] if benchmark else [])), _command(evaluation),
+        (tables.provenance(groups), *([tables.rules(benchmark)] if benchmark else [])), command(evaluation),
     )
 
 
@@ -101,9 +101,9 @@ def _ranking(
     if not ranked:
         return "Nothing could be scored."
     head = metric_head(metric, benchmark)
-    places = ", ".join(f"{group.label} {tables.score(group.mean(metric.key))}" for group in ranked[:3])
+    places = ", ".join(f"{group.label} {score(group.mean(metric.key))}" for group in ranked[:3])
     rule = f" ({head.note})" if head.note else ""
-    count = f"{tables.counted(len(evaluation.sequences), 'sequence')}. " if evaluation.sequences else ""
+    count = f"{counted(len(evaluation.sequences), 'sequence')}. " if evaluation.sequences else ""
     more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
     return f"{count}Ranked by {head.text}{rule}: {places}{more}."
 
@@ -123,7 +123,7 @@ def _certainty(
         return made, ""
     corrected = dict(zip(found, holm([one.p for one in found.values()]), strict=True))
     count = max(one.sequences for one in found.values())
-    number = tables.counted(count, "sequence")
+    number = counted(count, "sequence")
     remarks = [
         "Sign-flip permutation test of the paired differences over sequences, two-sided; p corrected for the number "
         "of pairs by Holm's method; better means corrected p ≤ .05. The interval is each difference's own 95 % "
@@ -132,16 +132,16 @@ def _certainty(
     least = smallest_p(count, len(found))
     if least > 0.05:
         remarks.append(
-            f"With {number} and {tables.counted(len(found), 'pair')} no corrected p can fall below "
-            f"{tables.probability(least)}: no difference, however clear, could pass. More sequences are needed."
+            f"With {number} and {counted(len(found), 'pair')} no corrected p can fall below "
+            f"{probability(least)}: no difference, however clear, could pass. More sequences are needed."
         )
     made.append(tables.pairs(found, corrected, metric_head(metric, benchmark).text, remarks))
-    told = [f"{tables.verdict(pair, one, corrected[pair])} than {_worse(pair, one)}"
+    told = [f"{verdict(pair, one, corrected[pair])} than {_worse(pair, one)}"
             for pair, one in found.items() if corrected[pair] <= 0.05]
     if told:
         rest = f" The other pairs cannot be told apart with {number}." if len(told) < len(found) else ""
         return made, f"Larger than chance (corrected p ≤ .05): {'; '.join(told)}.{rest}"
-    too_few = f", too few for {tables.counted(len(found), 'pair')}" if least > 0.05 else ""
+    too_few = f", too few for {counted(len(found), 'pair')}" if least > 0.05 else ""
     return made, f"No two of these trackers can be told apart with {number}{too_few}."
 
 
@@ -195,7 +195,7 @@ def _curve_caption(name: str, rule: Protocol) -> str:
 def _trade_off_caption(key: str, score: str, groups: Sequence[Group]) -> str:
     bars = " Bars: standard deviation over seeds." if any(len(group.results) > 1 for group in groups) else ""
     if key == "fps":
-        machines = sorted({tables.machine(one.row) for group in groups for one in group.results})
+        machines = sorted({machine(one.row) for group in groups for one in group.results})
         warning = ", which do not compare" if len(machines) > 1 else ""
         timed = f" Timed on {' and '.join(machines)}{warning}."
         return f"{score} against speed. Dashed: the Pareto front, up and right is better.{timed}{bars}"
@@ -247,22 +247,3 @@ def _strips(
             missing.append(f"No filmstrip of {sequence.name}: {error}")
     return made, missing
 
-
-def _command(evaluation: Evaluation) -> str:
-    """The command line that makes these results again, empty where the dataset is not known."""
-    dataset, rows = evaluation.dataset, [one.row for one in evaluation.results]
-    if dataset is None:
-        return ""
-    words = ["python", f"eval/run_{dataset.benchmark}.py"]
-    words += ["--got10k" if dataset.benchmark == "got10k" else "--root", str(dataset.root)]
-    if dataset.split != "all":
-        words += ["--split", dataset.split]
-    checkpoints = [row["checkpoint"] for row in rows if row.get("method") != "peer"]
-    tails = {row["checkpoint"]: f"/{row['tracker']}/checkpoint.pth" for row in rows}
-    folders = {one.removesuffix(tails[one]) if one.endswith(tails[one]) else None for one in checkpoints}
-    folder = folders.pop() if len(folders) == 1 else None
-    words += ["--work-dir", folder] if folder else [word for one in checkpoints for word in ("--checkpoint", one)]
-    if peers := [row["tracker"] for row in rows if row.get("method") == "peer"]:
-        words += ["--peers", ",".join(peers)]
-    words += ["--device", str(rows[0].get("device")), "--threads", str(rows[0].get("threads"))]
-    return shlex.join([*words, "--out", str(Path(evaluation.folder))])

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from eval import multi_start
 from eval.protocols import Benchmark, Protocol
 from eval.reporting.groups import METRICS, Group, Metric
 from eval.reporting.statistics import Comparison, Interval
-
-UNKNOWN = "–"
+from eval.reporting.wording import UNKNOWN, machine, probability, score, signed, verdict
 
 
 @dataclass(frozen=True)
@@ -92,32 +92,21 @@ def pairs(
     return Table("Are the differences larger than chance?", head, rows, tuple(remarks), numbers=2)
 
 
-def verdict(pair: tuple[str, str], found: Comparison, p: float) -> str:
-    """What a comparison says, in words, at the 5 % level of the corrected p-value."""
-    if p <= 0.05:
-        return f"{pair[0] if found.difference.value > 0 else pair[1]} is better"
-    return f"cannot be told apart with {counted(found.sequences, 'sequence')}"
-
-
-def multi_start(groups: Sequence[Group], differences: Mapping[str, tuple[float, float, int]]) -> Table | None:
-    """Scores of runs from many starting frames; None where nobody has any.
-
-    Args:
-        differences: label -> mean paired difference to the first group, its standard error, number of targets.
-    """
+def many_starts(groups: Sequence[Group]) -> Table | None:
+    """Scores of runs from many starting frames, compared with the first line's; None where nobody has any."""
     shown = [group for group in groups if not math.isnan(group.mean("multi_start_ao"))]
     if not shown:
         return None
     highest = max(group.mean("multi_start_ao") for group in shown)
     rows = []
     for group in shown:
-        own = differences.get(group.label)
+        found = None if group is shown[0] else _difference(group, shown[0])
         rows.append((
             tracker_cell(group.label), Cell(_spread(group, "multi_start_ao", score),
                                             best=group.mean("multi_start_ao") == highest and len(shown) > 1),
             Cell(_spread(group, "multi_start_targets", _plain(".0f"))),
             Cell(_spread(group, "multi_start_runs", _plain(",.0f"))),
-            Cell(UNKNOWN if own is None else f"{signed(own[0])} ± {score(own[1])}"),
+            Cell(UNKNOWN if found is None else f"{signed(found.mean)} ± {score(found.stderr)}"),
         ))
     head = (Cell("tracker"), Cell("mean overlap"), Cell("targets"), Cell("runs"),
             Cell("difference", f"to {shown[0].label}"))
@@ -125,6 +114,15 @@ def multi_start(groups: Sequence[Group], differences: Mapping[str, tuple[float, 
         "Short runs forward and backward from many frames of each sequence, averaged over the runs of a target and "
         "then over targets. Behind ± is the standard error of the mean paired difference over targets.",
     ))
+
+
+def _difference(group: Group, reference: Group) -> multi_start.Difference | None:
+    """Paired over targets; what the row says where the targets' scores are not at hand."""
+    row = group.row
+    if not group.starts and len(group.results) == 1 and row.get("multi_start_reference") == reference.row["tracker"]:
+        return multi_start.Difference(row["multi_start_difference"], row["multi_start_stderr"],
+                                      row["multi_start_targets"])
+    return multi_start.difference(group.starts, reference.starts)
 
 
 def others(groups: Sequence[Group]) -> Table | None:
@@ -203,38 +201,6 @@ def metric_head(metric: Metric, benchmark: Benchmark | None) -> Cell:
 def tracker_cell(label: str, note: str = "") -> Cell:
     """The head of a tracker's row."""
     return Cell(label, note, tracker=label)
-
-
-def machine(row: Mapping[str, Any]) -> str:
-    """What a row's speed was measured on."""
-    threads = row.get("threads")
-    return f"{row.get('device') or UNKNOWN}, {UNKNOWN if threads is None else counted(threads, 'thread')}"
-
-
-def counted(number: int, noun: str) -> str:
-    """1 sequence, 8 sequences."""
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def score(value: float | None) -> str:
-    """A fraction to three places: .570, 1.000."""
-    if value is None or math.isnan(value):
-        return UNKNOWN
-    text = f"{value:.3f}"
-    return text[1:] if text.startswith("0.") else text
-
-
-def signed(value: float) -> str:
-    """A difference of fractions to three places, with its sign: +.013, −.020."""
-    if math.isnan(value):
-        return UNKNOWN
-    sign = "" if f"{abs(value):.3f}" == "0.000" else "+" if value > 0 else "−"
-    return sign + score(abs(value))
-
-
-def probability(p: float) -> str:
-    """A p-value to three places: .008, < .001, 1."""
-    return "< .001" if p < 0.0005 else "1" if p > 0.9995 else score(p)
 
 
 def _interval_cell(found: Interval | None) -> Cell:

@@ -114,13 +114,6 @@ def test_the_command_to_repeat_it_is_on_the_page(whole, full):
     assert command in whole.html
 
 
-def test_checkpoints_from_several_places_are_named_in_the_command(study, report):
-    made = study(1)
-    made.add("fp")
-    made.add("other", fp_flops=2e9)["checkpoint"] = "some where/else.pth"
-    assert f"--checkpoint {made.rows[0]['checkpoint']} --checkpoint 'some where/else.pth'" in report(made).markdown
-
-
 def test_the_page_says_in_words_what_is_more_than_chance(study, report, whole):
     made = study(8)
     made.add("fp", offset=1 + SPREAD, method="fp", budget=None)

@@ -1,5 +1,3 @@
-import pytest
-
 from eval.protocols import BENCHMARKS
 from eval.reporting import tables
 from eval.reporting.gather import Result
@@ -57,20 +55,29 @@ def test_heads_say_where_a_score_is_read_off_its_curve():
     assert tables.metric_head(METRICS["precision"], None).note == ""
 
 
-@pytest.mark.parametrize("p, difference, says", [
-    (0.04, 0.1, "a is better"), (0.04, -0.1, "b is better"), (0.06, 0.1, "cannot be told apart with 8 sequences")])
-def test_the_verdict_is_words(p, difference, says):
-    found = Comparison(Interval(difference, -0.02, 0.3), 0.01, 8)
-    assert tables.verdict(("a", "b"), found, p) == says
-    table = tables.pairs({("a", "b"): found}, {("a", "b"): p}, "success", [])
-    assert [one.text for one in table.rows[0]] == [
-        "a − b", says, tables.signed(difference), "−.020 to +.300", ".010", tables.score(p)]
+def test_pairs_have_the_verdict_the_difference_and_both_p_values():
+    found = Comparison(Interval(-0.1, -0.02, 0.3), 0.01, 8)
+    table = tables.pairs({("a", "b"): found}, {("a", "b"): 0.04}, "success", [])
+    assert [one.text for one in table.rows[0]] == ["a − b", "b is better", "−.100", "−.020 to +.300", ".010", ".040"]
 
 
-def test_figures_are_written_as_papers_write_them():
-    assert [tables.score(one) for one in (0.57, 1.0, 0.0, None, float("nan"))] == [".570", "1.000", ".000", "–", "–"]
-    assert [tables.signed(one) for one in (0.0125, -0.02, -0.0001)] == ["+.013", "−.020", ".000"]
-    assert [tables.probability(one) for one in (0.0078, 0.0001, 1.0)] == [".008", "< .001", "1"]
+def test_many_starts_compare_with_the_first_line_paired_over_targets():
+    facts = dict(multi_start_ao=0.5, multi_start_targets=2, multi_start_runs=1200)
+    first, second = ({**ROW, **facts}, {**ROW, **facts, "multi_start_ao": 0.6})
+    groups = [Group("fp", (Result(first, starts={"x": 0.4, "y": 0.6}),)),
+              Group("b", (Result(second, starts={"x": 0.6, "y": 0.6}),)), line({}, label="without")]
+    table = tables.many_starts(groups)
+    assert [[one.text for one in row] for row in table.rows] == [
+        ["fp", ".500", "2", "1,200", "–"], ["b", ".600", "2", "1,200", "+.100 ± .100"]]
+    assert (table.rows[1][1].best, table.head[-1].note) == (True, "to fp")
+    assert tables.many_starts([line({})]) is None
+
+
+def test_many_starts_keep_the_stored_difference_where_the_targets_are_gone():
+    facts = dict(multi_start_ao=0.5, multi_start_targets=2, multi_start_runs=4)
+    stored = dict(multi_start_reference="a", multi_start_difference=-0.02, multi_start_stderr=0.01)
+    table = tables.many_starts([line(facts), line({**facts, **stored}, label="b")])
+    assert table.rows[1][-1].text == "−.020 ± .010"
 
 
 def test_other_toolkits_figures_stand_in_a_table_of_their_own():
