@@ -188,7 +188,8 @@ def _track(
     kept = [task for number, task in enumerate(tasks) if number not in set(missing)]
     mine = [tasks[missing[item]] for item in ranks.share([tasks[number].frames for number in missing])]
     own = [*kept, *mine]
-    shown = nullcontext(lambda done: None) if ranks.number else sequence_bar(own, dataset.rules, out, dataset.name)
+    title = dataset.name if ranks.count == 1 else f"{dataset.name} (share 1 of {ranks.count})"
+    shown = nullcontext(lambda done: None) if ranks.number else sequence_bar(own, dataset.rules, out, title)
     with shown as on_done:
         failed = runner.run(own, range(len(kept), len(own)), out, settings, on_done)
     return ranks.gathered(failed)

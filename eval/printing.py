@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,8 @@ def print_tables(tables: Sequence[Table], notes: Sequence[str]) -> None:
         console.print(Text(f"\n{table.title}"))
         console.print(shown)
     for note in notes:
-        console.print(note, markup=False, highlight=False)
+        # Paths stay whole, so that they can be copied.
+        print(textwrap.fill(note, console.width, break_long_words=False, break_on_hyphens=False))
 
 
 def full_precision(row: Row, rows: Sequence[Row]) -> Row | None:

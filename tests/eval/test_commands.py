@@ -4,14 +4,19 @@ import importlib
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import stand_ins
 from stand_ins import truth, write_frames
 
+from eval.command import make_parser, read_options
+from eval.runner import checkpoint_spec
 from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.cli import run
+from tracker.errors import TrackerError
 from tracker.models import build_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +45,12 @@ def command(name, *arguments):
                           capture_output=True, text=True)
 
 
+def called(monkeypatch, name, *arguments):
+    """Exit code of eval/NAME.py in this process."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    return importlib.import_module(f"eval.{name}").main()
+
+
 def refused(monkeypatch, capsys, name, *arguments):
     """The one line on stderr with which eval/NAME.py ends, in this process."""
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
@@ -61,6 +72,7 @@ def test_all_runs_are_compared_on_got10k_and_a_second_call_only_reports(work_dir
     rows = json.loads((tmp_path / "out/results.json").read_text())
     assert [row["tracker"] for row in rows] == ["demo/fp", "demo/mixbin-0.3"]
     assert all(0 <= row["ao"] <= 1 and row["fps"] > 0 for row in rows)
+    assert first.stderr.splitlines()[-1].startswith("4/4 got10k-val demo/")
     assert (tmp_path / "out/success.png").exists()
     boxes = tmp_path / "out/demo/fp/a.txt"
     assert boxes.read_text().startswith("5.0000,8.0000,12.0000,10.0000\n")
@@ -78,6 +90,78 @@ def test_the_test_split_gives_result_files_and_no_scores(work_dir, got10k_root, 
     assert "nothing is scored" in done.stdout
     assert len((tmp_path / "out/fp/c.txt").read_text().splitlines()) == 4
     assert not (tmp_path / "out/results.json").exists()
+    with zipfile.ZipFile(tmp_path / "out/fp.zip") as archive:
+        assert archive.namelist() == ["c/c_001.txt", "c/c_time.txt"]
+
+
+def test_a_submission_that_would_lack_a_sequence_is_refused_by_name(
+    work_dir, got10k_root, tmp_path, monkeypatch, capsys
+):
+    write_frames(got10k_root / "test/d", truth(3))
+    np.savetxt(got10k_root / "test/d/groundtruth.txt", truth(1), fmt="%.4f", delimiter=",")
+    (got10k_root / "test/list.txt").write_text("c\nd\n")
+    assert called(monkeypatch, "run_got10k", "--got10k", got10k_root, "--split", "test", "--out", tmp_path / "out",
+                  "--checkpoint", work_dir / "demo/fp/checkpoint.pth", "--sequences", "c", "--threads", 1) == 0
+    assert "1 of 2 sequences have no result: d" in capsys.readouterr().out
+    assert not (tmp_path / "out/fp.zip").exists()
+
+
+def test_ranks_of_torchrun_share_the_sequences_and_the_first_one_reports(work_dir, got10k_root, tmp_path):
+    (got10k_root / "val/a/00000003.png").write_bytes(b"no image")
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", ROOT / "eval/run_got10k.py",
+         "--got10k", got10k_root, "--out", tmp_path / "out", "--checkpoint", work_dir / "demo/fp/checkpoint.pth",
+         "--workers", "1", "--threads", "1"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout.count("GOT-10k rule") == done.stdout.count("FAILED: fp on 1 (a)") == 1
+    assert "a/00000003.png:" in done.stdout
+    assert (tmp_path / "out/fp/b.txt").exists()
+
+
+def test_many_starts_stand_beside_the_one_pass(work_dir, got10k_root, tmp_path, monkeypatch, capsys):
+    assert called(monkeypatch, "run_got10k", "--got10k", got10k_root, "--work-dir", work_dir, "--out", tmp_path / "out",
+                  "--workers", 1, "--multi-start", "--start-every", 2, "--run-frames", 3, "--least-frames", 2) == 0
+    assert "Many starts: mean over targets" in capsys.readouterr().out
+    fp, mixbin = json.loads((tmp_path / "out/results.json").read_text())
+    assert (fp["multi_start_targets"], fp["multi_start_runs"]) == (2, 6)
+    assert mixbin["multi_start_reference"] == "demo/fp"
+    assert "standard error" in (tmp_path / "out/table.md").read_text()
+    dataset = json.loads((tmp_path / "out/dataset.json").read_text())
+    assert dataset["multi_start"] == {"every": 2, "length": 3, "least": 2}
+
+
+@pytest.fixture
+def peers(monkeypatch, tmp_path):
+    """One peer that can be had and one that cannot, in the place of the real ones."""
+    from eval import peers
+
+    (tmp_path / "static.txt").write_text("static")
+
+    def find(names, nanotrack, threads):
+        spec = checkpoint_spec("mil", tmp_path / "static.txt", stand_ins.load, {"method": "peer"})
+        return [spec] if "mil" in names else [], ["csrt: not in this OpenCV"] if "csrt" in names else []
+
+    monkeypatch.setattr(peers, "find_peers", find)
+
+
+@pytest.mark.parametrize(("more", "names"), [
+    ([], ["demo/fp", "demo/mixbin-0.3", "mil"]),
+    (["--peers-only"], ["mil"]),
+    (["--work-dir", "none"], ["mil"]),
+])
+def test_peers_stand_beside_ones_own_trackers_or_alone(peers, work_dir, more, names):
+    arguments = ["--work-dir", str(work_dir), "--peers", "mil", *more]
+    options = read_options(make_parser("").parse_args(arguments))
+    assert [spec.name for spec in options.trackers] == names
+
+
+def test_peers_that_are_missing_here_are_named_beside_the_others(peers, got10k_root, tmp_path, monkeypatch, capsys):
+    assert called(monkeypatch, "run_got10k", "--got10k", got10k_root, "--out", tmp_path / "out", "--workers", 1,
+                  "--peers-only", "--peers", "csrt,mil") == 0
+    assert "csrt: not in this OpenCV" in capsys.readouterr().out
+    assert [row["tracker"] for row in json.loads((tmp_path / "out/results.json").read_text())] == ["mil"]
+    with pytest.raises(TrackerError, match=r"none of them is to be had here .csrt: not in this OpenCV"):
+        read_options(make_parser("").parse_args(["--peers-only", "--peers", "csrt"]))
 
 
 def test_otb_results_are_1_based_and_a_bad_frame_fails_its_sequence_only(work_dir, tmp_path):
@@ -114,6 +198,15 @@ def test_help_is_at_hand(name):
     assert "--workers" in command(name, "--help").stdout
 
 
+def same_name(folder):
+    """Options for two checkpoints that are not in run directories and have one file name."""
+    paths = [folder / name / "checkpoint.pth" for name in ("x", "y")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(b"")
+    return [word for path in paths for word in ("--checkpoint", path)]
+
+
 def test_bad_input_is_one_line_that_names_it(work_dir, got10k_root, tmp_path, monkeypatch, capsys):
     def says(*arguments):
         return refused(monkeypatch, capsys, *arguments)
@@ -127,6 +220,16 @@ def test_bad_input_is_one_line_that_names_it(work_dir, got10k_root, tmp_path, mo
     assert "--sequences z: no such sequence; there are a, b" in says(*got10k, "--sequences", "z")
     assert "--workers 0" in says(*got10k, "--workers", 0)
     assert "--device tpu" in says(*got10k, "--device", "tpu")
+    assert "--start-every" in says(*got10k, "--start-every", 3)
+    assert "--start-every 0" in says(*got10k, "--multi-start", "--start-every", 0)
+    assert "--reference z: no such tracker" in says(*got10k, "--multi-start", "--reference", "z")
+    assert "--multi-start: got10k-test" in says(*got10k, "--split", "test", "--multi-start")
+    assert "--peers-only: needs --peers" in says(*got10k, "--peers-only")
+    assert "2 trackers would be called 'checkpoint'" in says(*got10k, *same_name(tmp_path))
+    (tmp_path / "file").write_text("")
+    assert "results cannot be written here" in says(*got10k[:3], "--work-dir", work_dir, "--out", tmp_path / "file")
+    (tmp_path / "empty").mkdir()
+    assert str(tmp_path / "empty") in says("run_otb", "--root", tmp_path / "empty", "--work-dir", work_dir)
     foreign = tmp_path / "foreign.pth"
     foreign.write_bytes(b"no checkpoint")
     assert "foreign.pth" in says(*got10k, "--checkpoint", foreign)

@@ -134,7 +134,8 @@ def test_the_report_is_a_table_json_and_two_plots(entry, tmp_path):
     assert "| demo/mixbin | mixbin | 0.30 |" in text
     assert "- a note" in text
     written = json.loads((out / "results.json").read_text())
-    assert [(row["tracker"], row["dataset"]) for row in written] == [("demo/fp", "walk-val"), ("demo/mixbin", "walk-val")]
+    assert [row["tracker"] for row in written] == ["demo/fp", "demo/mixbin"]
+    assert written[0]["dataset"] == "walk-val"
     for name in ("success.png", "precision.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in out.iterdir()) == [

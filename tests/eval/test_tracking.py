@@ -122,5 +122,5 @@ def test_one_frame_is_a_sequence_too(sequences):
 def test_a_first_box_without_area_is_refused(sequences, box):
     boxes = sequences[0].boxes.copy()
     boxes[0] = box
-    with pytest.raises(DataError, match="slow: the first box .* has no area"):
+    with pytest.raises(DataError, match=r"slow: the first box .* has no area"):
         track(stand_ins.Static(), replace(sequences[0], boxes=boxes))
