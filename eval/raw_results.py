@@ -151,8 +151,16 @@ def _read_boxes(file: Path, frames: int, origin: int) -> tuple[np.ndarray | None
 
 
 def _text_files(root: Path) -> list[Path]:
-    files = [Path(folder, name) for folder, _, names in os.walk(root) for name in names if name.endswith(".txt")]
-    return sorted(file for file in files if not file.stem.endswith("_time"))
+    """All of them but times, also behind links to folders."""
+    files, seen = [], set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        files += [Path(folder, name) for name in names if name.endswith(".txt") and not name.endswith("_time.txt")]
+    return sorted(files)
 
 
 def _holds_boxes(file: Path) -> bool:

@@ -25,7 +25,7 @@ def test_bad_row_is_named_by_file_and_line(tmp_path, lines, bad):
         annotations.read_boxes(path)
 
 
-@pytest.mark.parametrize("bad", ["1,,2,3,4", "1,2,3", "one", "1,2,inf,4", "", "# 1,2,3,4"])
+@pytest.mark.parametrize("bad", ["1,,2,3,4", "1,2,3", "one", "1,2,inf,4", "", "# 1,2,3,4", "1,2,3,4 # sure"])
 def test_unreadable_rows_become_gaps_where_asked(tmp_path, lines, bad):
     path = lines(tmp_path / "result.txt", "1,2,3,4", bad, "5;6 7\t8")
     boxes, unreadable = annotations.read_boxes_with_gaps(path, origin=1)

@@ -133,3 +133,14 @@ def test_a_sequence_that_never_hits_is_left_out_of_otbs_mean_and_counted_by_pyso
     lost, found = track([MISS, MISS], true=[[np.nan] * 4, HIT]), track([HIT, HIT])
     assert score(OTB, [lost, found]).success == pytest.approx(20 / 21)
     assert score(OTB_PYSOT, [lost, found]).success == pytest.approx(10 / 21)
+
+
+def test_a_sequence_of_one_frame_is_the_given_box_for_otb_and_nothing_for_got10k():
+    assert score(OTB, [track([MISS], true=[HIT])]).success == pytest.approx(20 / 21)
+    assert np.isnan(score(GOT10K, [track([MISS], true=[HIT])]).ao)
+
+
+def test_a_sequence_that_never_shows_its_target_is_left_out_of_lasots_mean():
+    never = track([HIT, HIT], visible=[0, 0])
+    assert np.isnan(score(LASOT, [never]).success)
+    assert score(LASOT, [never, track([HIT, HIT])]).success == pytest.approx(20 / 21)

@@ -59,6 +59,15 @@ def test_trackers_are_the_folders_that_hold_boxes(results, files, trackers):
     assert not any(tracker.extra for tracker in found)
 
 
+def test_links_to_trackers_are_followed_but_not_in_circles(results, tmp_path):
+    folder = results("A/a.txt")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/a.txt").write_text(THREE)
+    (folder / "B").symlink_to(tmp_path / "elsewhere")
+    (folder / "A/again").symlink_to(folder)
+    assert [tracker.name for tracker in find_results(folder, ["a"])] == ["A", "B"]
+
+
 def test_repeated_runs_are_all_scored(results):
     tracks, problems = read(results("A/a/a_001.txt", "A/a/a_002.txt", "A/a/a_003.txt"), "a")
     assert [track.name for track in tracks] == ["a"] * 3

@@ -14,6 +14,7 @@ from tracker.cli import run
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"
+RIGHT = np.array([200, 0, 0, 0])
 
 
 def command(monkeypatch, capsys, *arguments):
@@ -37,7 +38,7 @@ def folders(tmp_path):
     """Three sequences of four frames, a perfect tracker and one that lost its target."""
     for name, frames in (("a", 4), ("Jogging.1", 4), ("c", 4)):
         boxes = np.array([[10.0 + 2 * frame, 20, 30, 40] for frame in range(frames)])
-        for folder, rows in (("gt", boxes), ("results/perfect", boxes), ("results/lost", boxes + [200, 0, 0, 0])):
+        for folder, rows in (("gt", boxes), ("results/perfect", boxes), ("results/lost", boxes + RIGHT)):
             (tmp_path / folder).mkdir(parents=True, exist_ok=True)
             np.savetxt(tmp_path / folder / f"{name}.txt", rows, "%g", delimiter=",")
     return ["--gt", tmp_path / "gt", "--results", tmp_path / "results"]
