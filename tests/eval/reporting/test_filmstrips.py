@@ -61,10 +61,14 @@ def test_boxes_are_drawn_in_their_trackers_colours(sequence):
 
 
 def test_frames_without_a_visible_target_show_no_true_box(sequence):
+    aside = np.tile([70.0, 30, 9, 9], (13, 1))
+    shown = make_strip(sequence, {"a": aside}, LOOKS, "").pictures[-1]
     sequence.visible[12] = False
-    sequence.boxes[12] = np.nan
-    last = make_strip(sequence, {"a": np.full((13, 4), 9.0)}, LOOKS, "").pictures[-1]
-    assert last.alt.endswith("no visible target")
+    hidden = make_strip(sequence, {"a": aside}, LOOKS, "").pictures[-1]
+    assert hidden.alt.endswith("no visible target")
+    # Without the true box, the picture is cut to the tracker's alone.
+    assert picture(hidden.uri).shape == picture(shown.uri).shape
+    assert near(picture(hidden.uri), (255, 255, 255)) < near(picture(shown.uri), (255, 255, 255))
 
 
 def test_wild_boxes_and_short_sequences_do_no_harm(sequence):

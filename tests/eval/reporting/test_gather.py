@@ -14,7 +14,7 @@ def test_an_evaluation_is_read_down_to_the_boxes(study):
     evaluation = read_evaluation(made.write())
     (result,) = evaluation.results
     assert (evaluation.name, evaluation.dataset.benchmark, len(evaluation.sequences)) == ("otb", "otb", 3)
-    assert evaluation.problems == ()
+    assert (evaluation.problems, evaluation.partial) == ((), False)
     assert result.row["tracker"] == "demo/mixbin"
     assert result.curves.success == pytest.approx(row["success"])
     assert [one.name for one in result.overlap.sequences] == ["seq0", "seq1", "seq2"]
@@ -44,6 +44,13 @@ def test_without_the_dataset_the_stored_scores_remain(study):
     assert str(made.root) in evaluation.problems[0]
     (folder / "dataset.json").unlink()
     assert "dataset.json: no such file" in read_evaluation(folder).problems[0]
+
+
+def test_a_part_of_the_dataset_is_called_so(study):
+    made = study()
+    made.sequences.pop()
+    made.add("fp")
+    assert read_evaluation(made.write()).partial
 
 
 def test_a_sequence_that_has_gone_is_named(study):

@@ -38,12 +38,13 @@ def test_trackers_that_differ_by_more_than_the_seed_stand_alone(study, other):
 def test_full_precision_comes_first_and_peers_last(study):
     made = study()
     made.add("kcf", method="peer", budget=None, seed=None)
+    made.add("own", method="something else", budget=None)
     made.add("pruned", method="pruned")
     made.add("mixbin-0.4", budget=0.4)
     made.add("fp", method="fp", budget=None)
     made.add("mixbin-0.2", budget=0.2)
     (lines,) = grouped(made)
-    assert [line.label for line in lines] == ["fp", "mixbin-0.2", "mixbin-0.4", "pruned", "kcf"]
+    assert [line.label for line in lines] == ["fp", "mixbin-0.2", "mixbin-0.4", "pruned", "own", "kcf"]
 
 
 def test_a_tracker_has_one_name_in_all_evaluations_and_two_trackers_have_two(study):

@@ -132,6 +132,15 @@ def test_too_few_sequences_are_called_so(study, report):
     assert "No two of these trackers can be told apart with 3 sequences, too few for 1 pair." in report(made).html
 
 
+def test_the_number_of_pairs_is_minded(study, report):
+    made = study(6)
+    for number in range(4):
+        made.add(f"tracker-{number}", offset=number, fp_flops=float(number))
+    html = report(made).html
+    assert ".031" in html  # two of 2^6 swaps: below .05 until it is corrected for six pairs
+    assert "No two of these trackers can be told apart with 6 sequences, too few for 6 pairs." in html
+
+
 def test_names_are_text_and_nothing_else(study, report):
     made = study(1)
     made.add("<b>fat|_name_", method="fp")

@@ -31,6 +31,8 @@ def test_the_best_of_each_column_is_marked_the_cheapest_and_the_highest():
     table = tables.comparison([line({}), line({"success": 0.6, "flops_ratio": 0.4}, label="b")], OTB)
     assert [one.best for one in column(table, "success")] == [False, True]
     assert [one.best for one in column(table, "FLOPs ratio")] == [True, False]
+    dearer = tables.comparison([line({}), line({"counted_flops": 9e8, "bytes": 9e6}, label="b")], OTB)
+    assert [[one.best for one in column(dearer, name)] for name in ("GFLOPs", "size")] == [[True, False]] * 2
     assert [one.best for one in column(table, "AO")] == [True, True]
     assert not any(one.best for one in tables.comparison([line({})], OTB).rows[0])
 
