@@ -8,7 +8,8 @@ from pathlib import Path
 
 from datasets.errors import DataError
 from eval.peers import opencv
-from eval.peers.nanotrack import VERSIONS, NanoTrack, count_parameters, files, read_model
+from eval.peers.nanotrack import VERSIONS, NanoTrack, files
+from eval.peers.onnx_models import count_flops, count_parameters, read_model
 from eval.runner import TrackerSpec
 
 PEERS = (*opencv.TITLES, *VERSIONS)
@@ -60,12 +61,16 @@ def _nanotrack_spec(name: str, folder: Path | None, threads: int) -> TrackerSpec
     for path in paths:
         if not path.is_file():
             raise DataError(f"--nanotrack {folder}: no {path.name} in this folder")
-    parameters = sum(count_parameters(read_model(path)) for path in paths)
+    models = [read_model(path) for path in paths]
+    summary = {
+        "method": "peer",
+        "counted_flops": sum(map(count_flops, models)),
+        "params_1bit": 0,
+        "params_32bit": sum(map(count_parameters, models)),
+    }
+    load = functools.partial(load_nanotrack, name, folder, threads)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
-    return TrackerSpec(
-        name, functools.partial(load_nanotrack, name, folder, threads), " + ".join(map(str, paths)), digest,
-        {"method": "peer", "params_1bit": 0, "params_32bit": parameters},
-    )
+    return TrackerSpec(name, load, " + ".join(map(str, paths)), digest, summary)
 
 
 def _opencv_spec(name: str, threads: int) -> TrackerSpec:

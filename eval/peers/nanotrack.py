@@ -6,21 +6,15 @@ Cropping, penalty, window and smoothing follow that project's PyTorch tracker; O
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
 
 from datasets.crops import context_side, resample
-from datasets.errors import DataError
+from eval.peers.onnx_models import read_model, session, with_any_size
 from eval.peers.result import Result
-
-if TYPE_CHECKING:
-    import onnx
-    import onnxruntime
 
 TEMPLATE, SEARCH, STRIDE = 127, 255, 16  # pixels
 MIN_SIZE = 10.0  # pixels; no box gets smaller
@@ -68,8 +62,8 @@ class NanoTrack:
     """
 
     def __init__(self, backbone: Path, head: Path, version: Version, threads: int) -> None:
-        self.backbone = _session(_any_size(read_model(backbone)), threads)
-        self.head = _session(read_model(head), threads)
+        self.backbone = session(with_any_size(read_model(backbone)), threads)
+        self.head = session(read_model(head), threads)
         self.version = version
         offsets = STRIDE * (np.arange(version.cells) - version.cells // 2)
         self.grid = np.stack(np.meshgrid(offsets, offsets))  # (2, H, W) x, y from the middle of the search crop
@@ -130,46 +124,3 @@ def size_penalty(size: np.ndarray, last: np.ndarray, k: float) -> np.ndarray:
     margin = (width + height) / 2
     side = np.sqrt((width + margin) * (height + margin)) / context_side(*last)
     return np.exp(-k * (change(side) * change(width / height / (last[0] / last[1])) - 1))
-
-
-def read_model(path: Path) -> onnx.ModelProto:
-    """Read an ONNX file.
-
-    Raises:
-        DataError: it is missing or not ONNX, or the package is not installed.
-    """
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ImportError as error:
-        raise DataError(f"NanoTrack needs {error.name}; install b2track[onnx]") from error
-    try:
-        return onnx.load(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot read ONNX file ({error.strerror})") from error
-    except DecodeError as error:
-        raise DataError(f"{path}: not an ONNX file") from error
-
-
-def count_parameters(model: onnx.ModelProto) -> int:
-    """Numbers stored in a network, batch norms folded as the file has them."""
-    return sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
-
-
-def _any_size(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same network for images of any size: the files fix 255, but templates have 127."""
-    for value in (*model.graph.input, *model.graph.output):
-        for dimension, name in zip(value.type.tensor_type.shape.dim[2:], ("height", "width"), strict=True):
-            dimension.dim_param = f"{value.name}_{name}"
-    del model.graph.value_info[:]
-    return model
-
-
-def _session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DataError("NanoTrack needs onnxruntime; install b2track[onnx]") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -20,6 +20,7 @@ def test_specs_say_what_they_are_made_from(nanotrack_folder):
     assert mil.summary == {"method": "peer"}
     assert second.source.endswith("nanotrackv2_head.onnx")
     assert second.summary["params_32bit"] == 3 * 15 * 15 + 6 + 2 + 4 * 16 * 16  # all constants of both graphs
+    assert second.summary["counted_flops"] == 2 * 16 * 16 * 3 * 15 * 15  # one convolution
     assert len({second.sha256, third.sha256, mil.sha256}) == 3
 
 

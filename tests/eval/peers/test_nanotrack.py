@@ -67,7 +67,7 @@ def test_missing_or_foreign_files_are_named(nanotrack_folder, tmp_path):
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_package_that_is_not_installed_is_named(nanotrack_folder, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(DataError, match=rf"^NanoTrack needs {package}; install b2track\[onnx\]$"):
+    with pytest.raises(DataError, match=f"^ONNX files need {package}; pip install onnx onnxruntime"):
         NanoTrack(*files("nanotrack_v2", nanotrack_folder), VERSIONS["nanotrack_v2"], 1)
 
 
