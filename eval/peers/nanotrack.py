@@ -1,7 +1,7 @@
 """NanoTrack v2 and v3 from their published ONNX files (github HonglinChu/SiamTrackers, Apache-2.0).
 
-Cropping, penalty, window and smoothing follow that project's PyTorch tracker; OpenCV's TrackerNano differs from it
-(RGB, other constants) and scores lower.
+Cropping, penalty, window and smoothing follow that project's PyTorch tracker. OpenCV's TrackerNano is another one
+(RGB, other constants).
 """
 
 from __future__ import annotations
