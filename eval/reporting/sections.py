@@ -174,9 +174,13 @@ def _figures(
                   for group in groups]
         points = [point for point in points if not math.isnan(point.x) and not math.isnan(point.y)]
         if points:
-            caption = _trade_off_caption(key, head.text[:1].upper() + head.text[1:], groups)
+            caption = _trade_off_caption(key, _capital(head.text), groups)
             made.append(figures.draw_trade_off(f"{anchor}-{key}", points, looks, xlabel, head.text, cheap, caption))
     return made
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _number(at: float | str | None) -> float | None:
@@ -220,13 +224,13 @@ def _by_sequence(
                 label: float(weighted_mean(scores[has, None], weights[has])[0])
                 for label, (scores, weights) in values.items()}
         made.append(figures.draw_bars(f"{anchor}-attributes", rows, looks, head.text,
-                                      f"{head.text} by attribute; in brackets the number of sequences that have it."))
+                                      f"{_capital(head.text)} by attribute; in brackets the number of sequences that have it."))
     table = np.array([scores for scores, _ in values.values()])
     mean = np.nan_to_num(table.sum(axis=0), nan=-1)
     rows = {evaluation.sequences[index].name: dict(zip(values, table[:, index].tolist(), strict=True))
             for index in np.argsort(-mean, kind="stable")}
     made.append(figures.draw_dots(f"{anchor}-sequences", rows, looks, head.text,
-                                  f"{head.text} on each sequence, those that are hard for all last."))
+                                  f"{_capital(head.text)} on each sequence, those that are hard for all last."))
     return made
 
 

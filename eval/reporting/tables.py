@@ -126,7 +126,7 @@ def _difference(group: Group, reference: Group) -> multi_start.Difference | None
 
 
 def others(groups: Sequence[Group]) -> Table | None:
-    """The same boxes under the rules of other toolkits; None where there are none."""
+    """The same boxes under other rules, mostly of other toolkits; None where there are none."""
     found = {group.label: {one["protocol"]: one for one in group.row.get("others") or []} for group in groups}
     columns = [
         (rule, key) for rule in dict.fromkeys(rule for own in found.values() for rule in own)
@@ -142,7 +142,7 @@ def others(groups: Sequence[Group]) -> Table | None:
     head = (Cell("tracker"), *(Cell(_TITLES[key], rule) for rule, key in columns))
     seeds = any(len(group.results) > 1 for group in groups)
     notes = ("Of several seeds the first one's.",) if seeds else ()
-    return Table("The same boxes scored by other toolkits", head, rows, notes)
+    return Table("The same boxes by other rules", head, rows, notes)
 
 
 def provenance(groups: Sequence[Group]) -> Table:
