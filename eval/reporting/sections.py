@@ -223,8 +223,8 @@ def _by_sequence(
             rows[f"{name} ({has.sum()})"] = {
                 label: float(weighted_mean(scores[has, None], weights[has])[0])
                 for label, (scores, weights) in values.items()}
-        made.append(figures.draw_bars(f"{anchor}-attributes", rows, looks, head.text,
-                                      f"{_capital(head.text)} by attribute; in brackets the number of sequences that have it."))
+        caption = f"{_capital(head.text)} by attribute; in brackets the number of sequences that have it."
+        made.append(figures.draw_bars(f"{anchor}-attributes", rows, looks, head.text, caption))
     table = np.array([scores for scores, _ in values.values()])
     mean = np.nan_to_num(table.sum(axis=0), nan=-1)
     rows = {evaluation.sequences[index].name: dict(zip(values, table[:, index].tolist(), strict=True))
