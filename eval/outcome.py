@@ -38,9 +38,9 @@ def report(
     ]
     lines = [
         f"{entries[0].protocol} of {of}.",
-        "In brackets: the full-precision tracker of the same folder of runs.",
-        f"fps: frames over the summed time of update(), without decoding; {options.device}, {options.threads} threads, "
-        f"{at_a_time} sequences at a time.",
+        "In brackets: the full-precision tracker of the same folder of runs, where there is one.",
+        f"fps: frames over the summed time of update(), without decoding; device {options.device}, threads "
+        f"{options.threads}, sequences at a time {at_a_time}.",
     ]
     if starts:
         lines.append(f"Many starts: at every {starts.every}th frame, forward and backward, {starts.least} to "

@@ -33,7 +33,9 @@ class RunningAO:
     def after(self, done: Done) -> str:
         """Take in a sequence; return the AO of its tracker so far as text, empty where there is none."""
         name, sequence = done.task.spec.name, done.task.sequence
-        if done.error is None and done.task.starts is None and len(sequence.boxes) == len(sequence):
+        if done.task.starts is not None:
+            return ""
+        if done.error is None and len(sequence.boxes) == len(sequence):
             tracks = read_tracks(self.out / name, [sequence], self.benchmark.curves.origin)
             overlap = frame_errors(self.benchmark.overlap, tracks[0]).overlap
             self.sums[name] += np.maximum(overlap, 0).sum(), len(overlap)

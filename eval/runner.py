@@ -165,7 +165,9 @@ def run(
         if number not in todo:
             on_done(Done(task, kept=True))
     # One tracker after the other, because loading takes time; long sequences first, so that none is left at the end.
-    ordered = sorted((tasks[number] for number in todo), key=lambda task: (task.spec.name, -task.frames))
+    names = [task.spec.name for task in tasks]
+    ordered = sorted((tasks[number] for number in todo),
+                     key=lambda task: (names.index(task.spec.name), -task.frames))
     calls = [(task, out / task.spec.name, settings) for task in ordered]
     failed = []
     ended = in_processes(_perform, calls, settings.workers, functools.partial(_set_threads, settings.threads))

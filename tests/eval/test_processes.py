@@ -61,7 +61,8 @@ def test_a_process_that_dies_fails_its_own_call_only():
 def test_whoever_stops_early_leaves_no_process(tmp_path):
     with closing(in_processes(calls.sleep, [(tmp_path / "a",), (None,)], 2, calls.nothing)) as ended:
         next(ended)
-        pid = calls.pid_in(tmp_path / "a")
+        pid, start = calls.pid_in(tmp_path / "a"), time.monotonic()
+    assert time.monotonic() - start < 30  # the call would take a minute
     assert gone(pid)
 
 

@@ -52,7 +52,7 @@ def test_results_of_the_same_checkpoint_are_kept(folder, meta):
 def test_results_of_another_checkpoint_are_removed_and_nothing_else(folder, meta):
     (folder / "notes.txt").write_text("mine")
     (folder / "other_tracker").mkdir()
-    results.prepare(folder, replace(meta, sha256="0" * 64))
+    results.prepare(folder, replace(meta, sha256="0" * 64, threads=2))
     assert sorted(path.name for path in folder.iterdir()) == ["meta.json", "notes.txt", "other_tracker"]
 
 

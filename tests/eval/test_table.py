@@ -51,6 +51,15 @@ def test_speed_is_updates_over_their_time_without_the_init(entry):
     assert entry("a").fps == pytest.approx(2)
 
 
+def test_sequences_of_one_frame_have_neither_speed_nor_ao(entry, sequences):
+    for index, sequence in enumerate(sequences):
+        sequences[index] = replace(sequence, frames=sequence.frames[:1], boxes=sequence.boxes[:1],
+                                   visible=sequence.visible[:1])
+    row = json.loads(json.dumps(entry("a").row(), allow_nan=False))
+    assert row["fps"] is row["ao"] is None
+    assert row["success"] == pytest.approx(20 / 21)  # the first frame counts by this rule
+
+
 def test_a_tracker_that_lacks_a_sequence_is_not_scored(entry):
     row = entry("a", missing=1).row()
     assert (row["ao"], row["success"], row["precision"]) == (None, None, None)
