@@ -1,7 +1,7 @@
 """Attributes that benchmarks give whole sequences, such as OCC or LR, for `Sequence.attributes`.
 
 Either the toolkit's own files, one a sequence with a 0 or 1 for each attribute, or ``attributes.csv`` in the dataset's
-root: a header ``sequence,attributes`` and a line a sequence with its codes separated by spaces.
+root: a header ``sequence,attributes`` and a line a sequence with its codes separated by spaces or commas.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def _read_table(path: Path) -> dict[str, tuple[str, ...]]:
         raise DataError(f"{path}, line 1: expected the header sequence,attributes")
     found = {}
     for row in rows:
-        if len(row) != 2:
+        if len(row) < 2:
             raise DataError(f"{path}, line {rows.line_num}: expected sequence,attributes, found {','.join(row)!r}")
-        found[key(row[0])] = tuple(row[1].split())
+        found[key(row[0])] = tuple(" ".join(row[1:]).split())
     return found
 
 

@@ -22,8 +22,9 @@ def test_toolkits_agree_on_the_key_of_a_name(name):
 
 def test_a_table_goes_before_the_toolkits_files(tmp_path, lines):
     lines(tmp_path / "att" / "a.txt", "1")
-    lines(tmp_path / "attributes.csv", "sequence,attributes", "A,IV OCC", "b,")
-    assert attributes.read_attributes(tmp_path, tmp_path / "att", ("LR",)) == {"a": ("IV", "OCC"), "b": ()}
+    lines(tmp_path / "attributes.csv", "sequence,attributes", "A,IV OCC", "b,", "c,SV OCC ,IPR")
+    found = attributes.read_attributes(tmp_path, tmp_path / "att", ("LR",))
+    assert found == {"a": ("IV", "OCC"), "b": (), "c": ("SV", "OCC", "IPR")}
 
 
 def test_without_files_there_are_none(tmp_path):
