@@ -13,7 +13,6 @@ import torch
 from datasets.crops import crop
 from datasets.opencv import cv2
 from tracker.checkpoint import load_checkpoint
-from tracker.config import typed
 from tracker.errors import TrackerError
 from tracker.localize import (
     AnchorFreeLocalizer,
@@ -24,6 +23,7 @@ from tracker.localize import (
     template_region,
 )
 from tracker.models import Network, SiamFC
+from tracker.typed import typed
 
 
 class Result(NamedTuple):

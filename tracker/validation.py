@@ -10,12 +10,12 @@ from b2nn.layers import SCALES
 from b2nn.quantizers import ESTIMATORS
 from b2nn.search.mixbin import MixBinOptions
 from datasets.pairs import PairOptions
-from tracker.config import typed
 from tracker.errors import TrackerError
 from tracker.localize import AnchorFreeOptions, ScaleSearchOptions
 from tracker.losses import Distillation
 from tracker.models import SiameseConfig, SiamFCConfig
 from tracker.online import LostOptions
+from tracker.typed import typed
 
 PRECISIONS = ("float32", "bfloat16")
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 from mmengine.config import Config
 
-from tracker.config import load_config, preset_names, typed
+from tracker.config import load_config, preset_names
 from tracker.errors import TrackerError
+from tracker.typed import typed
 from tracker.validation import validate
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from b2nn.cost import CostTable, profile
-from tracker.config import typed
 from tracker.errors import TrackerError
 from tracker.models.head import HeadConfig, Predictions
 from tracker.models.resnet import BackboneConfig
 from tracker.models.siamese import SiameseConfig, SiameseNetwork
 from tracker.models.siamfc import SiamFC, SiamFCConfig
+from tracker.typed import typed
 
 Network = SiameseNetwork | SiamFC
 

@@ -30,7 +30,6 @@ from b2nn.search import mixbin
 from b2nn.search import random as random_search
 from datasets.pairs import PairDataset, PairOptions
 from tracker.checkpoint import Checkpoint, load_checkpoint
-from tracker.config import typed
 from tracker.errors import TrackerError
 from tracker.losses import Distillation
 from tracker.models import Network, build_network, cost_table, example_inputs
@@ -40,6 +39,7 @@ from tracker.training.module import PairTrainer
 from tracker.training.phase import PhaseSettings, run_phase
 from tracker.training.ranks import first_rank
 from tracker.training.runs import RunFolder, summarize, write_json
+from tracker.typed import typed
 from tracker.validation import validate as validate_config
 
 BASELINES = ("random", "pruned")
