@@ -1,104 +1,17 @@
-"""What the `run_*.py` commands share: options, choice of trackers, tracking over processes and ranks, the report."""
+"""What the `run_*.py` commands do: tracking over processes and ranks, then the report."""
 
 from __future__ import annotations
 
-import argparse
-from collections import Counter
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datasets.sequence import Sequence
-    from eval import multi_start
     from eval.dataset import Dataset
+    from eval.options import Options
     from eval.ranks import Ranks
-    from eval.runner import Done, Settings, TrackerSpec
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for, by the options that all commands have.
-
-    Attributes:
-        trackers: to evaluate.
-        notes: lines about peers that are missing here.
-        out: None is below `work_dir`.
-        sequences: None is all.
-        multi_start: None is without.
-        reference: None is the usual one, see `eval.table.rows`.
-    """
-
-    trackers: list[TrackerSpec]
-    notes: list[str]
-    work_dir: Path
-    out: Path | None
-    sequences: list[str] | None
-    workers: int
-    threads: int
-    device: str
-    overwrite: bool
-    multi_start: multi_start.Options | None
-    reference: str | None
-
-
-def make_parser(usage: str) -> argparse.ArgumentParser:
-    """A parser with the shared options; `usage` is the command's docstring."""
-    parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument_group("trackers").add_argument
-    add("--work-dir", type=Path, default=Path("work_dirs"),
-        help="evaluate every finished run below this folder (default: %(default)s)")
-    add("--checkpoint", type=Path, action="append", metavar="FILE",
-        help="evaluate this checkpoint instead of the runs of --work-dir; may be repeated")
-    add("--peers", type=lambda text: [name for name in text.split(",") if name], default=[], metavar="NAME,...",
-        help="also evaluate csrt, kcf, mil, nanotrack_v2, nanotrack_v3")
-    add("--peers-only", action="store_true", help="evaluate the peers and nothing else")
-    add("--nanotrack", type=Path, metavar="DIR", help="folder with the ONNX files of NanoTrack")
-    add = parser.add_argument_group("running").add_argument
-    add("--out", type=Path, help="folder of the results (default: WORK_DIR/eval/DATASET)")
-    add("--sequences", nargs="+", metavar="NAME", help="only these sequences")
-    add("--workers", type=int,
-        help="sequences at a time (default: one a core, at most 8; 1 on an accelerator)")
-    add("--threads", type=int, help="torch threads a process (default: cores / workers)")
-    add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
-    add("--overwrite", action="store_true", help="discard earlier results of these trackers")
-    add = parser.add_argument_group("many starts").add_argument
-    add("--multi-start", action="store_true", help="also run from many frames, forward and backward")
-    add("--start-every", type=int, metavar="N", help="frames from one start to the next (default: 45)")
-    add("--run-frames", type=int, metavar="N", help="frames of a run at most (default: 40)")
-    add("--least-frames", type=int, metavar="N", help="leave shorter runs out (default: 15)")
-    add("--reference", metavar="NAME",
-        help="compare with this tracker (default: the full-precision one of the same folder, or the first)")
-    return parser
-
-
-def read_options(args: argparse.Namespace) -> Options:
-    """Check the shared options and find the trackers.
-
-    Raises:
-        TrackerError: fewer than one worker or thread, a device that is not there, no tracker, options that do not go
-            together.
-        DataError: an unknown peer, or its files are missing.
-    """
-    from eval import runner
-    from tracker.device import require_device
-    from tracker.errors import TrackerError
-
-    for name in ("workers", "threads"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise TrackerError(f"--{name} {value}: must be at least 1")
-    require_device(args.device)
-    workers = args.workers or runner.default_workers(args.device)
-    threads = args.threads or max(runner.cores() // workers, 1)
-    starts = _starts(args)
-    trackers, notes = _trackers(args, threads)
-    names = [spec.name for spec in trackers]
-    if args.reference is not None and args.reference not in names:
-        raise TrackerError(f"--reference {args.reference}: no such tracker; there are {', '.join(names)}")
-    return Options(trackers, notes, args.work_dir, args.out, args.sequences, workers, threads, args.device,
-                   args.overwrite, starts, args.reference)
+    from eval.runner import Done, Settings
 
 
 def run_benchmark(dataset: Dataset, options: Options) -> int:
@@ -144,37 +57,6 @@ def run_benchmark(dataset: Dataset, options: Options) -> int:
     return 1 if failed else 0
 
 
-def find_trackers(work_dir: Path, checkpoints: list[Path]) -> list[TrackerSpec]:
-    """The checkpoints asked for, or else every finished run of the work folder.
-
-    A checkpoint in its run directory takes the run's name and facts, any other the name of its file.
-
-    Raises:
-        TrackerError: there is none.
-    """
-    from eval.runner import checkpoint_spec
-    from tracker.errors import TrackerError
-    from tracker.online import load_tracker
-    from tracker.runs import find_runs
-
-    if not checkpoints:
-        runs = find_runs(work_dir)
-        if not runs:
-            raise TrackerError(
-                f"no trained tracker (summary.json beside checkpoint.pth) below {work_dir}; "
-                "train one with tools/train_tracker.py, or name a file with --checkpoint"
-            )
-        return [checkpoint_spec(run.name, run.checkpoint, load_tracker, run.summary) for run in runs]
-    trackers = []
-    for path in checkpoints:
-        if not path.is_file():
-            raise TrackerError(f"--checkpoint {path}: no such file")
-        own_run = [run for run in find_runs(path.parent) if run.checkpoint.samefile(path)]
-        name, summary = (own_run[0].name, own_run[0].summary) if own_run else (path.stem, {})
-        trackers.append(checkpoint_spec(name, path, load_tracker, summary))
-    return trackers
-
-
 def _track(
     dataset: Dataset, sequences: list[Sequence], out: Path, settings: Settings, options: Options, ranks: Ranks
 ) -> list[Done]:
@@ -193,46 +75,6 @@ def _track(
     with shown as on_done:
         failed = runner.run(own, range(len(kept), len(own)), out, settings, on_done)
     return ranks.gathered(failed)
-
-
-def _starts(args: argparse.Namespace) -> multi_start.Options | None:
-    from eval import multi_start
-    from tracker.errors import TrackerError
-
-    given = {"every": args.start_every, "length": args.run_frames, "least": args.least_frames}
-    given = {name: value for name, value in given.items() if value is not None}
-    if not args.multi_start and (given or args.reference):
-        raise TrackerError("--start-every, --run-frames, --least-frames, --reference: only with --multi-start")
-    return multi_start.Options(**given) if args.multi_start else None
-
-
-def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec], list[str]]:
-    """One's own trackers and then the peers, and notes about peers that are missing here."""
-    from tracker.errors import TrackerError
-    from tracker.runs import find_runs
-
-    if args.peers_only and (not args.peers or args.checkpoint):
-        raise TrackerError("--peers-only: needs --peers, and takes no --checkpoint")
-    peers: list[TrackerSpec] = []
-    notes: list[str] = []
-    if args.peers:
-        from eval.peers import find_peers
-
-        peers, notes = find_peers(args.peers, args.nanotrack, threads)
-    own_wanted = args.checkpoint or not args.peers or (not args.peers_only and find_runs(args.work_dir))
-    trackers = [*(find_trackers(args.work_dir, args.checkpoint or []) if own_wanted else []), *peers]
-    if not trackers:
-        raise TrackerError(f"--peers: none of them is to be had here ({'; '.join(notes)})")
-    _require_names(trackers)
-    return trackers, notes
-
-
-def _require_names(trackers: list[TrackerSpec]) -> None:
-    from tracker.errors import TrackerError
-
-    for name, count in Counter(spec.name for spec in trackers).items():
-        if count > 1:
-            raise TrackerError(f"{count} trackers would be called {name!r}; evaluate them with different --out")
 
 
 def _subset(sequences: list[Sequence], names: list[str] | None) -> list[Sequence]:

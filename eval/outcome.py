@@ -14,7 +14,7 @@ from eval.submission import write_submission
 from eval.table import make_entry, write_dataset, write_report
 
 if TYPE_CHECKING:
-    from eval.command import Options
+    from eval.options import Options
 
 
 def report(
@@ -33,7 +33,8 @@ def report(
     """
     starts = options.multi_start
     entries = [
-        make_entry(spec, out / spec.name, sequences, dataset.rules, options.device, options.threads, starts)
+        make_entry(spec, out / spec.name, sequences, dataset.rules, spec.device or options.device, options.threads,
+                   starts)
         for spec in options.trackers
     ]
     lines = [
@@ -47,7 +48,7 @@ def report(
                      f"{starts.length} frames; mean overlap of a run, mean over the runs of a target and over targets.")
     lines += notes
     write_dataset(out, dataset, sequences, starts)
-    rows = write_report(entries, out, dataset.name, lines, options.reference)
+    rows = write_report(entries, dataset.rules, out, dataset.name, lines, options.reference)
     print_report(rows, dataset.name, lines)
     print(f"{out}/: table.md, results.json, success.png, precision.png")
 

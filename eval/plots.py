@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -23,18 +24,18 @@ class Curve:
 def plot_success(curves: list[Curve], path: Path, title: str) -> None:
     """Draw share of frames over overlap threshold; the area under each in brackets."""
     labels = "overlap threshold", "success rate"
-    _plot(curves, np.linspace(0, 1, len(curves[0].values)), path, title, labels)
+    _plot(curves, np.linspace(0, 1, len(curves[0].values)), path, title, labels, "upper right")
 
 
-def plot_precision(curves: list[Curve], path: Path, title: str, read_at: int) -> None:
-    """Draw share of frames over centre distance in pixels; in brackets the values at `read_at` pixels."""
+def plot_precision(curves: list[Curve], path: Path, title: str, read_at: float | None) -> None:
+    """Draw share of frames over centre distance in pixels; in brackets the values at `read_at` pixels, if given."""
     labels = "centre error threshold (px)", "precision"
-    _plot(curves, np.linspace(0, LARGEST_DISTANCE, len(curves[0].values)), path, title, labels, read_at)
+    _plot(curves, np.linspace(0, LARGEST_DISTANCE, len(curves[0].values)), path, title, labels, "upper left", read_at)
 
 
 def _plot(
     curves: list[Curve], x: np.ndarray, path: Path, title: str, labels: tuple[str, str],
-    mark: int | None = None,
+    legend: Literal["upper right", "upper left"], mark: float | None = None,
 ) -> None:
     # The object interface with the Agg canvas needs no display and leaves no global state.
     from matplotlib import colormaps
@@ -56,8 +57,7 @@ def _plot(
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=True, framealpha=0.9, edgecolor="0.9", fontsize=9,
-                loc="upper right" if mark is None else "upper left")
+    axes.legend(frameon=True, framealpha=0.9, edgecolor="0.9", fontsize=9, loc=legend)
 
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -134,8 +134,8 @@ def _shown(table: Table) -> Any:
 
 
 def _score_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    columns = [("AO", "ao"), ("SR .5", "sr50"), ("SR .75", "sr75"), ("success AUC", "success"),
-               ("prec. @20", "precision")]
+    columns = [("AO", "ao"), ("SR .5", "sr50"), ("SR .75", "sr75"), ("success", "success"),
+               ("precision", "precision")]
     if any(row["norm_precision"] is not None for row in rows):
         columns.append(("norm. prec.", "norm_precision"))
     return columns

@@ -5,7 +5,8 @@
 
 from pathlib import Path
 
-from eval.command import make_parser, read_options, run_benchmark
+from eval.command import run_benchmark
+from eval.options import make_parser, read_options
 from tracker.cli import run
 
 

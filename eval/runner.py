@@ -33,6 +33,7 @@ class TrackerSpec:
         source: what the tracker is made from, for people: a checkpoint's path, a library's name and version.
         sha256: of that source's bytes; results of another hash are not this tracker's.
         summary: facts for the table, keys as in a run's `summary.json`; may be empty.
+        device: the one that it runs on whatever the settings say; None: theirs.
     """
 
     name: str
@@ -40,6 +41,7 @@ class TrackerSpec:
     source: str
     sha256: str
     summary: dict[str, Any] = field(default_factory=dict)
+    device: str | None = None
 
 
 def checkpoint_spec(
@@ -149,7 +151,7 @@ def prepare(tasks: Sequences[Task], out: Path, settings: Settings) -> list[int]:
         # Better now than after an hour of the others.
         spec.load("cpu")
         meta = results.describe(
-            spec.source, spec.sha256, settings.dataset, settings.origin, settings.device, settings.threads
+            spec.source, spec.sha256, settings.dataset, settings.origin, spec.device or settings.device, settings.threads
         )
         results.prepare(out / spec.name, meta, settings.overwrite)
     return [number for number, task in enumerate(tasks)

@@ -146,12 +146,14 @@ def rows(entries: Sequences[Entry], dataset: str, reference: str | None = None) 
 
 
 def write_report(
-    entries: list[Entry], out: Path, title: str, notes: Sequences[str], reference: str | None = None
+    entries: list[Entry], benchmark: Benchmark, out: Path, title: str, notes: Sequences[str],
+    reference: str | None = None,
 ) -> list[dict[str, Any]]:
     """Write `results.json`, `table.md`, `success.png` and `precision.png` into `out`.
 
     Args:
         entries: one a tracker.
+        benchmark: the rules that they were scored by.
         title: name of what was evaluated, for the rows and the heads of table and plots.
         notes: lines below the table.
         reference: see `rows`.
@@ -167,11 +169,12 @@ def write_report(
     scored = [(entry.spec.name, entry.curves) for entry in entries
               if entry.curves is not None and not math.isnan(entry.curves.success)]
     if scored:
-        rule = scored[0][1].protocol
+        rule, at = benchmark.curves.name, benchmark.curves.precision_at
         plot_success([Curve(name, scores.success_curve, scores.success) for name, scores in scored],
                      out / "success.png", f"{title}: success\n({rule}, area under the curve)")
         plot_precision([Curve(name, scores.precision_curve, scores.precision) for name, scores in scored],
-                       out / "precision.png", f"{title}: precision\n({rule}, at 20 px)", read_at=20)
+                       out / "precision.png", f"{title}: precision\n({rule}, {'area under the curve' if at == 'area' else f'at {at:g} px'})",
+                       read_at=None if at == "area" else at)
     return made
 
 

@@ -70,10 +70,11 @@ def _nanotrack_spec(name: str, folder: Path | None, threads: int) -> TrackerSpec
     }
     load = functools.partial(load_nanotrack, name, folder, threads)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
-    return TrackerSpec(name, load, " + ".join(map(str, paths)), digest, summary)
+    return TrackerSpec(name, load, " + ".join(map(str, paths)), digest, summary, device="cpu")
 
 
 def _opencv_spec(name: str, threads: int) -> TrackerSpec:
     source = opencv.describe(name)
     digest = hashlib.sha256(source.encode()).hexdigest()
-    return TrackerSpec(name, functools.partial(load_opencv, name, threads), source, digest, {"method": "peer"})
+    return TrackerSpec(name, functools.partial(load_opencv, name, threads), source, digest, {"method": "peer"},
+                       device="cpu")

@@ -12,7 +12,7 @@ import pytest
 import stand_ins
 from stand_ins import truth, write_frames
 
-from eval.command import make_parser, read_options
+from eval.options import make_parser, read_options
 from eval.runner import checkpoint_spec
 from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.cli import run

@@ -137,7 +137,7 @@ def test_what_was_evaluated_can_be_found_again(tmp_path, got10k_root, monkeypatc
 def test_the_report_is_a_table_json_and_two_plots(entry, tmp_path):
     entries = [entry("demo/fp", summary={"method": "fp"}), entry("demo/mixbin", offset=3.0)]
     out = tmp_path / "report"
-    write_report(entries, out, "walk-val", ["a note"])
+    write_report(entries, BENCHMARKS["got10k"], out, "walk-val", ["a note"])
     text = (out / "table.md").read_text()
     assert text.startswith("# walk-val\n")
     assert "| demo/mixbin | mixbin | 0.30 |" in text
@@ -152,5 +152,5 @@ def test_the_report_is_a_table_json_and_two_plots(entry, tmp_path):
 
 
 def test_a_report_without_a_scored_tracker_has_no_plots(entry, tmp_path):
-    write_report([entry("a", missing=1)], tmp_path / "report", "walk-val", [])
+    write_report([entry("a", missing=1)], BENCHMARKS["got10k"], tmp_path / "report", "walk-val", [])
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["results.json", "table.md"]
