@@ -151,7 +151,8 @@ def prepare(tasks: Sequences[Task], out: Path, settings: Settings) -> list[int]:
         # Better now than after an hour of the others.
         spec.load("cpu")
         meta = results.describe(
-            spec.source, spec.sha256, settings.dataset, settings.origin, spec.device or settings.device, settings.threads
+            spec.source, spec.sha256, settings.dataset, settings.origin, spec.device or settings.device,
+            settings.threads,
         )
         results.prepare(out / spec.name, meta, settings.overwrite)
     return [number for number, task in enumerate(tasks)

@@ -170,11 +170,12 @@ def write_report(
               if entry.curves is not None and not math.isnan(entry.curves.success)]
     if scored:
         rule, at = benchmark.curves.name, benchmark.curves.precision_at
+        mark = None if at == "area" else at
+        read = "area under the curve" if mark is None else f"at {mark:g} px"
         plot_success([Curve(name, scores.success_curve, scores.success) for name, scores in scored],
                      out / "success.png", f"{title}: success\n({rule}, area under the curve)")
         plot_precision([Curve(name, scores.precision_curve, scores.precision) for name, scores in scored],
-                       out / "precision.png", f"{title}: precision\n({rule}, {'area under the curve' if at == 'area' else f'at {at:g} px'})",
-                       read_at=None if at == "area" else at)
+                       out / "precision.png", f"{title}: precision\n({rule}, {read})", mark)
     return made
 
 
