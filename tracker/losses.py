@@ -49,19 +49,18 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def anchor_free(predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
-    """Classification, centerness and box losses of the anchor-free head."""
+    """Classification, box and, where the head has it, centerness losses of an anchor-free head."""
     positive = targets.cls > 0.5
     # (B, 4, H, W) -> (P, 4): only the cells that lie on a target.
     predicted = predictions.box.permute(0, 2, 3, 1)[positive]
     wanted = targets.box.permute(0, 2, 3, 1)[positive].clamp(min=0.0)
     weight = targets.centerness[positive]
     box = ((1.0 - giou(predicted, wanted)) * weight).sum() / weight.sum().clamp(min=1e-6)
-    centerness = F.binary_cross_entropy_with_logits(predictions.centerness, targets.centerness, reduction="none")
-    return {
-        "loss_cls": balanced_cross_entropy(predictions.cls, targets.cls),
-        "loss_centerness": 0.5 * _mean(centerness, positive),
-        "loss_box": 2.0 * box,
-    }
+    losses = {"loss_cls": balanced_cross_entropy(predictions.cls, targets.cls), "loss_box": 2.0 * box}
+    if predictions.centerness is not None:
+        centerness = F.binary_cross_entropy_with_logits(predictions.centerness, targets.centerness, reduction="none")
+        losses["loss_centerness"] = 0.5 * _mean(centerness, positive)
+    return losses
 
 
 def distill(predictions: Predictions | Tensor, teacher: Predictions | Tensor, features: Tensor,

@@ -107,7 +107,7 @@ def test_siamfcs_floor_is_its_first_conv():
 
 
 @pytest.mark.parametrize(("model", "message"), [
-    ({"type": "vit"}, "siamese or siamfc"),
+    ({"type": "vit"}, "siamese, nanotrack, siamfc"),
     (TINY | {"colour": 1}, "model.colour"),
     (TINY | {"backbone": {"stride": 4}}, "choose 8 or 16"),
     (TINY | {"backbone": {"stem": "big"}}, "resnet, light"),
