@@ -68,6 +68,13 @@ class PhaseSection:
 
 
 @dataclass(frozen=True)
+class FullPrecisionSection(PhaseSection):
+    """The phase `fp`, and before it the phase in which the backbone mimics a teacher's features (None: none)."""
+
+    mimic: PhaseSection | None = None
+
+
+@dataclass(frozen=True)
 class SearchSection(PhaseSection):
     """The search phase, with the options of MixBin."""
 
@@ -142,7 +149,7 @@ def section_kinds(config: Mapping[str, Any]) -> dict[str, type]:
         "model": make_dataclass(f"Typed{TYPES[kind][1].__name__}", [("type", str, kind)],
                                 bases=(TYPES[kind][1],), frozen=True),
         "data": DataSection,
-        "fp": PhaseSection,
+        "fp": FullPrecisionSection,
         "search": SearchSection,
         "finetune": PhaseSection,
         "runtime": RuntimeSection,
