@@ -33,6 +33,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--plan", type=Path, metavar="JSON", help="use this plan instead of searching")
     parser.add_argument("--pretrained", type=Path, metavar="FILE",
                         help="start from torchvision's ResNet-18 weights or from a tracker checkpoint")
+    parser.add_argument("--teacher", choices=("nanotrack_v2", "nanotrack_v3"),
+                        help="a published tracker teaches the full-precision one (preset nano)")
+    parser.add_argument("--teacher-weights", type=Path, metavar="FILE", help="the teacher's checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on with unfinished runs in the work dir")
     parser.add_argument("--seed", type=int, default=0, help="of weights, data order and search (default: 0)")
     parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N (default: cuda where there is one)")

@@ -12,6 +12,7 @@ from b2nn import pruning
 from b2nn.convert import binarize
 from b2nn.plan import BinarizationPlan
 from datasets.files import replacing
+from tracker import published
 from tracker.errors import CheckpointError
 from tracker.models import Network, build_network, cost_table
 
@@ -52,14 +53,12 @@ def save_checkpoint(path: Path, network: Network, checkpoint: Checkpoint) -> Non
 def load_checkpoint(path: Path, device: str = "cpu") -> tuple[Network, Checkpoint]:
     """Rebuild the network of a checkpoint, in evaluation mode.
 
-    A published SiamFC state dict (keys as in siamfc-pytorch) is recognized by its keys.
+    Published trackers (SiamFC, NanoTrack 2 and 3) are recognized by their keys.
 
     Raises:
         CheckpointError: the file is missing, unreadable, of another format, or its weights do not fit.
     """
     content = read_file(path)
-    if "backbone.conv1.0.weight" in content:
-        content = {"format": FORMAT, "model": {"type": "siamfc"}, "state_dict": content}
     if content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a tracker checkpoint (format {content.get('format')!r}, not {FORMAT!r})")
     for key in ("model", "tracking"):
@@ -128,15 +127,19 @@ def tensors_by_name(state: object, path: Path) -> dict[str, torch.Tensor]:
 def read_file(path: Path) -> dict[str, Any]:
     """The content of a file that torch saved, without running any code that it may carry.
 
+    That of a published tracker is brought into this project's form.
+
     Raises:
         CheckpointError: missing, unreadable, or not a dict.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with published.allowed_globals():
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such checkpoint") from error
     except Exception as error:  # torch raises many kinds for broken archives and forbidden pickles
         raise CheckpointError(f"{path}: not readable as a checkpoint ({type(error).__name__})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a tracker checkpoint")
-    return content
+    known = published.as_checkpoint(content)
+    return {"format": FORMAT, **known} if known else content

@@ -10,7 +10,7 @@ import torch
 
 from datasets.crops import Region, context_side, crop
 from datasets.opencv import cv2
-from tracker.models import Predictions, SiameseNetwork, SiamFC
+from tracker.models import NanoTrack, Predictions, SiameseNetwork, SiamFC
 
 
 class Target(NamedTuple):
@@ -75,7 +75,7 @@ def template_region(target: Target) -> Region:
 class AnchorFreeLocalizer:
     """Reads the anchor-free head as SiamRPN++ and SiamCAR do (penalty, window, smoothed size)."""
 
-    def __init__(self, network: SiameseNetwork, options: AnchorFreeOptions) -> None:
+    def __init__(self, network: SiameseNetwork | NanoTrack, options: AnchorFreeOptions) -> None:
         self.network, self.options = network, options
         self.size = network.config.search_size
         self.grid = network.grid().cpu().numpy()  # (2, H, W)
@@ -173,5 +173,6 @@ def _to_batch(patches: list[np.ndarray], device: torch.device) -> torch.Tensor:
 
 def _arrays(predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities (H, W), centerness (H, W) and distances (4, H, W) of a batch of one."""
-    cls, centerness = predictions.cls[0].sigmoid(), predictions.centerness[0].sigmoid()
+    cls = predictions.cls[0].sigmoid()
+    centerness = torch.ones_like(cls) if predictions.centerness is None else predictions.centerness[0].sigmoid()
     return cls.cpu().numpy(), centerness.cpu().numpy(), predictions.box[0].cpu().numpy()

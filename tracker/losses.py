@@ -49,19 +49,18 @@ def balanced_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def anchor_free(predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
-    """Classification, centerness and box losses of the anchor-free head."""
+    """Classification, box and, where the head has it, centerness losses of an anchor-free head."""
     positive = targets.cls > 0.5
     # (B, 4, H, W) -> (P, 4): only the cells that lie on a target.
     predicted = predictions.box.permute(0, 2, 3, 1)[positive]
     wanted = targets.box.permute(0, 2, 3, 1)[positive].clamp(min=0.0)
     weight = targets.centerness[positive]
     box = ((1.0 - giou(predicted, wanted)) * weight).sum() / weight.sum().clamp(min=1e-6)
-    centerness = F.binary_cross_entropy_with_logits(predictions.centerness, targets.centerness, reduction="none")
-    return {
-        "loss_cls": balanced_cross_entropy(predictions.cls, targets.cls),
-        "loss_centerness": 0.5 * _mean(centerness, positive),
-        "loss_box": 2.0 * box,
-    }
+    losses = {"loss_cls": balanced_cross_entropy(predictions.cls, targets.cls), "loss_box": 2.0 * box}
+    if predictions.centerness is not None:
+        centerness = F.binary_cross_entropy_with_logits(predictions.centerness, targets.centerness, reduction="none")
+        losses["loss_centerness"] = 0.5 * _mean(centerness, positive)
+    return losses
 
 
 def distill(predictions: Predictions | Tensor, teacher: Predictions | Tensor, features: Tensor,
@@ -69,9 +68,7 @@ def distill(predictions: Predictions | Tensor, teacher: Predictions | Tensor, fe
     """What the teacher's maps and features (both without gradient) ask of the student's."""
     losses = {}
     if weights.features:
-        variance = teacher_features.var(dim=(0, 2, 3), keepdim=True).clamp(min=1e-6)
-        error = (features.float() - teacher_features) ** 2 / variance
-        losses["loss_features"] = weights.features * error.mean()
+        losses["loss_features"] = weights.features * feature_error(features, teacher_features)
     if isinstance(predictions, Tensor):
         if weights.cls:
             losses["loss_teacher_cls"] = weights.cls * _soft_cross_entropy(predictions, teacher)
@@ -84,6 +81,13 @@ def distill(predictions: Predictions | Tensor, teacher: Predictions | Tensor, fe
         agreement = giou(predictions.box.permute(0, 2, 3, 1), teacher.box.permute(0, 2, 3, 1))
         losses["loss_teacher_box"] = weights.box * ((1.0 - agreement) * sees).sum() / sees.sum().clamp(min=1.0)
     return losses
+
+
+def feature_error(features: Tensor, wanted: Tensor) -> Tensor:
+    """Mean squared error of (B, C, H, W) features in units of each channel's variance over the batch."""
+    wanted = wanted.float()
+    variance = wanted.var(dim=(0, 2, 3), keepdim=True).clamp(min=1e-6)
+    return ((features.float() - wanted) ** 2 / variance).mean()
 
 
 def _soft_cross_entropy(logits: Tensor, teacher: Tensor) -> Tensor:

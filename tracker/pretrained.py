@@ -1,4 +1,4 @@
-"""Weights to begin training with: torchvision's ResNet-18, a published SiamFC, or a tracker of this project."""
+"""Weights to begin training with: torchvision's ResNet-18, a published tracker, or one of this project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from tracker.checkpoint import FORMAT, load_weights, read_file, tensors_by_name
 from tracker.errors import TrackerError
-from tracker.models import Network, SiamFC, build_network
+from tracker.models import Network, build_network
+from tracker.models.resnet import ResNet18
 
 
 def check_pretrained(model: Mapping[str, Any], path: Path) -> None:
@@ -30,7 +31,7 @@ def load_pretrained(network: Network, path: Path) -> None:
     content = read_file(path)
     if content.get("format") == FORMAT:
         load_weights(network, content.get("state_dict"), path)
-    elif "backbone.conv1.0.weight" in content or isinstance(network, SiamFC):
+    elif not isinstance(network.backbone, ResNet18):
         load_weights(network, content, path)
     elif "layer1.0.conv1.weight" in content:
         weights = tensors_by_name(content, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from b2nn.layers import SCALES
@@ -13,7 +13,7 @@ from datasets.pairs import PairOptions
 from tracker.errors import TrackerError
 from tracker.localize import AnchorFreeOptions, ScaleSearchOptions
 from tracker.losses import Distillation
-from tracker.models import SiameseConfig, SiamFCConfig
+from tracker.models import TYPES
 from tracker.online import LostOptions
 from tracker.typed import typed
 
@@ -65,6 +65,13 @@ class PhaseSection:
             weights = vars(self.distillation)
             _require(self.distillation, "at least 0", "distillation.",
                      **{name: value >= 0 for name, value in weights.items()})
+
+
+@dataclass(frozen=True)
+class FullPrecisionSection(PhaseSection):
+    """The phase `fp`, and before it the phase in which the backbone mimics a teacher's features (None: none)."""
+
+    mimic: PhaseSection | None = None
 
 
 @dataclass(frozen=True)
@@ -128,16 +135,6 @@ class ScaleSearchTracking(ScaleSearchOptions, LostOptions):
         _require(self, "at least 1", upsampling=self.upsampling >= 1)
 
 
-@dataclass(frozen=True)
-class _TypedSiamese(SiameseConfig):
-    type: str = "siamese"
-
-
-@dataclass(frozen=True)
-class _TypedSiamFC(SiamFCConfig):
-    type: str = "siamfc"
-
-
 def section_kinds(config: Mapping[str, Any]) -> dict[str, type]:
     """The dataclass that each section of `config` is, by the type of its network.
 
@@ -146,17 +143,17 @@ def section_kinds(config: Mapping[str, Any]) -> dict[str, type]:
     """
     model = config["model"] if isinstance(config["model"], Mapping) else {}
     kind = model.get("type", "siamese")
-    if kind not in ("siamese", "siamfc"):
-        raise TrackerError(f"model.type is {kind!r}; choose siamese or siamfc")
-    siamfc = kind == "siamfc"
+    if kind not in TYPES:
+        raise TrackerError(f"model.type is {kind!r}; choose one of {', '.join(TYPES)}")
     return {
-        "model": _TypedSiamFC if siamfc else _TypedSiamese,
+        "model": make_dataclass(f"Typed{TYPES[kind][1].__name__}", [("type", str, kind)],
+                                bases=(TYPES[kind][1],), frozen=True),
         "data": DataSection,
-        "fp": PhaseSection,
+        "fp": FullPrecisionSection,
         "search": SearchSection,
         "finetune": PhaseSection,
         "runtime": RuntimeSection,
-        "tracking": ScaleSearchTracking if siamfc else AnchorFreeTracking,
+        "tracking": ScaleSearchTracking if kind == "siamfc" else AnchorFreeTracking,
     }
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from datasets.sources import open_training_caches
+from datasets.synthetic import SyntheticOptions, ensure
 from tracker.models import Predictions, SiameseConfig, build_network
 
 TINY = dict(
@@ -73,3 +75,11 @@ def red_frame(box: tuple[float, float, float, float] | None, size: tuple[int, in
         x, y, w, h = (round(value) for value in box)
         frame[max(y, 0): max(y + h, 0), max(x, 0): max(x + w, 0)] = (20, 20, 230)
     return frame
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory) -> list:
+    """Training caches of two generated sequences."""
+    root = tmp_path_factory.mktemp("data")
+    ensure(root / "synthetic", SyntheticOptions(train_sequences=2, val_sequences=1, train_frames=20, val_frames=20))
+    return open_training_caches(root / "lmdb", synthetic=root / "synthetic")

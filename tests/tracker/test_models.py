@@ -71,7 +71,7 @@ def test_correlation_of_a_batch_is_that_of_its_items():
         assert torch.allclose(batch, single, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["demo", "small", "resnet18", "siamfc"])
+@pytest.mark.parametrize("name", ["demo", "small", "nano", "resnet18", "siamfc"])
 def test_costs_of_the_presets_agree_with_torchs_counter(name):
     network = build_network(load_config(name).model)
     table = cost_table(network)
@@ -107,7 +107,7 @@ def test_siamfcs_floor_is_its_first_conv():
 
 
 @pytest.mark.parametrize(("model", "message"), [
-    ({"type": "vit"}, "siamese or siamfc"),
+    ({"type": "vit"}, "siamese, nanotrack, siamfc"),
     (TINY | {"colour": 1}, "model.colour"),
     (TINY | {"backbone": {"stride": 4}}, "choose 8 or 16"),
     (TINY | {"backbone": {"stem": "big"}}, "resnet, light"),
@@ -119,7 +119,7 @@ def test_bad_models_are_named(model, message):
 
 
 def test_presets_load_and_overrides_are_checked():
-    assert preset_names() == ["demo", "resnet18", "siamfc", "small"]
+    assert preset_names() == ["demo", "nano", "resnet18", "siamfc", "small"]
     assert load_config("demo", {"fp.iterations": 7}).fp.iterations == 7
     with pytest.raises(TrackerError, match=r"fp\.iteration:.*iterations"):
         load_config("demo", {"fp.iteration": 7})

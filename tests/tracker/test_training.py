@@ -12,8 +12,6 @@ from mmengine.hooks import Hook
 
 from b2nn.errors import BudgetError, PlanError
 from datasets.pairs import PairDataset
-from datasets.sources import open_training_caches
-from datasets.synthetic import SyntheticOptions, ensure
 from tests.tracker.conftest import TINY
 from tracker.checkpoint import load_checkpoint
 from tracker.config import load_config
@@ -25,13 +23,6 @@ from tracker.training.loop import ForwardSampler
 from tracker.training.module import PairTrainer, parameter_groups
 from tracker.training.phase import PhaseSettings, newest_checkpoint, run_phase
 from tracker.training.pipeline import Job, check, train
-
-
-@pytest.fixture(scope="session")
-def caches(tmp_path_factory) -> list:
-    root = tmp_path_factory.mktemp("data")
-    ensure(root / "synthetic", SyntheticOptions(train_sequences=2, val_sequences=1, train_frames=20, val_frames=20))
-    return open_training_caches(root / "lmdb", synthetic=root / "synthetic")
 
 
 def config(**overrides):

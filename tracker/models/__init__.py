@@ -10,31 +10,33 @@ import torch
 from b2nn.cost import CostTable, profile
 from tracker.errors import TrackerError
 from tracker.models.head import HeadConfig, Predictions
+from tracker.models.nanotrack import NanoTrack, NanoTrackConfig
 from tracker.models.resnet import BackboneConfig
 from tracker.models.siamese import SiameseConfig, SiameseNetwork
 from tracker.models.siamfc import SiamFC, SiamFCConfig
 from tracker.typed import typed
 
-Network = SiameseNetwork | SiamFC
+Network = SiameseNetwork | NanoTrack | SiamFC
+# By `type` of the `model` field.
+TYPES = {"siamese": (SiameseNetwork, SiameseConfig), "nanotrack": (NanoTrack, NanoTrackConfig),
+         "siamfc": (SiamFC, SiamFCConfig)}
 
-__all__ = ["BackboneConfig", "HeadConfig", "Network", "Predictions", "SiamFC", "SiamFCConfig", "SiameseConfig",
-           "SiameseNetwork", "build_network", "cost_table",
-           "example_inputs"]
+__all__ = ["TYPES", "BackboneConfig", "HeadConfig", "NanoTrack", "NanoTrackConfig", "Network", "Predictions", "SiamFC",
+           "SiamFCConfig", "SiameseConfig", "SiameseNetwork", "build_network", "cost_table", "example_inputs"]
 
 
 def build_network(model: Mapping[str, Any]) -> Network:
-    """The network that `model` (``type`` siamese or siamfc, and that type's fields) describes.
+    """The network that `model` (``type`` siamese, nanotrack or siamfc, and that type's fields) describes.
 
     Raises:
         TrackerError: an unknown type, field or value; the message names it.
     """
     options = dict(model)
     kind = options.pop("type", "siamese")
-    if kind == "siamfc":
-        return SiamFC(typed(SiamFCConfig, options, "model"))
-    if kind != "siamese":
-        raise TrackerError(f"model.type is {kind!r}; choose siamese or siamfc")
-    return SiameseNetwork(typed(SiameseConfig, options, "model"))
+    if kind not in TYPES:
+        raise TrackerError(f"model.type is {kind!r}; choose one of {', '.join(TYPES)}")
+    network, config = TYPES[kind]
+    return network(typed(config, options, "model"))
 
 
 def example_inputs(network: Network) -> tuple[torch.Tensor, torch.Tensor]:

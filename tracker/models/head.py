@@ -18,12 +18,13 @@ class Predictions(NamedTuple):
 
     Attributes:
         cls: (B, H, W) logits, target or not.
-        centerness: (B, H, W) logits, 1 at the centre of the box and 0 at its border (FCOS, arXiv 1904.01355).
+        centerness: (B, H, W) logits, 1 at the centre of the box and 0 at its border (FCOS, arXiv 1904.01355); None
+            where the head has none.
         box: (B, 4, H, W) distances left, top, right, bottom from the cell's centre, pixels of the search crop.
     """
 
     cls: Tensor
-    centerness: Tensor
+    centerness: Tensor | None
     box: Tensor
 
 

@@ -28,7 +28,8 @@ LMDB = Path("work_dirs/data/lmdb")
 
 def train_from_options(budget: float | None, method: str, baselines: bool, config: str, got10k: Path | None,
                        lasot: Path | None, images: Path | None, lmdb: Path | None, work_dir: Path | None,
-                       plan: Path | None, pretrained: Path | None, resume: bool, seed: int, device: str | None,
+                       plan: Path | None, pretrained: Path | None, teacher: str | None, teacher_weights: Path | None,
+                       resume: bool, seed: int, device: str | None,
                        cfg_options: list[str]) -> list[Path]:
     """Check the options, open or build the caches, train; returns the run directories.
 
@@ -39,7 +40,11 @@ def train_from_options(budget: float | None, method: str, baselines: bool, confi
         raise TrackerError(f"--seed {seed}: choose a whole number from 0 to {2**32 - 1}")
     settings = load_config(config, _overrides(cfg_options))
     methods = tuple(dict.fromkeys((method, *(BASELINES if baselines else ()))))
-    check(settings, methods, budget, plan, pretrained)
+    if (teacher is None) != (teacher_weights is None):
+        given, other = ("--teacher", "--teacher-weights") if teacher else ("--teacher-weights", "--teacher")
+        raise TrackerError(f"{given}: needs {other} beside it")
+    lessons = (teacher, teacher_weights) if teacher else None
+    check(settings, methods, budget, plan, pretrained, lessons)
     if device:
         require_device(device)
     target = _device(device)
@@ -51,7 +56,8 @@ def train_from_options(budget: float | None, method: str, baselines: bool, confi
     started = time.perf_counter()
     caches = _caches(lmdb or LMDB, got10k, lasot, images)
     folder = work_dir or Path("work_dirs") / Path(config).stem
-    folders = train(Job(settings, methods, budget, folder, caches, seed, target, plan, pretrained, resume))
+    folders = train(Job(settings, methods, budget, folder, caches, seed, target, plan, pretrained, lessons,
+                        resume))
     if is_main_process():
         print(f"done in {time.perf_counter() - started:.0f} s: {', '.join(str(path) for path in folders)}")
     if distributed.is_initialized():

@@ -51,7 +51,7 @@ class PairTrainer(BaseModel):
         if self._teacher:
             with torch.no_grad():
                 wanted, teacher_features = self._predict(self._teacher[0].to(search.device), template, search)
-            result |= losses.distill(predictions, wanted, features, teacher_features.float(), self.distillation)
+            result |= losses.distill(predictions, wanted, features, teacher_features, self.distillation)
         if self.relaxation is not None:
             result["loss_crisp"] = self.relaxation.regularizer()
         return result
@@ -70,7 +70,7 @@ class PairTrainer(BaseModel):
         return losses.anchor_free(predictions, targets.anchor_free(box, positive, self.network.grid()))
 
 
-def parameter_groups(trainer: PairTrainer, lr: float, weight_decay: float, gate_lr: float = 0.0) -> list[dict]:
+def parameter_groups(trainer: BaseModel, lr: float, weight_decay: float, gate_lr: float = 0.0) -> list[dict]:
     """Groups for AdamW: decay only for real-valued kernels; none for latent weights, norms, biases and gates.
 
     Decay pulls a latent weight towards zero, where its sign flips by chance.

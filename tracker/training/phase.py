@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from tracker.training.hooks import ClockHook, LatentWeightHook, ProgressHook, RelaxationHook
 from tracker.training.loop import PairTrainLoop
 from tracker.training.module import PairTrainer, parameter_groups
+from tracker.training.teacher import MimicTrainer
 
 WARMUP = 0.1  # share of the iterations over which the learning rate rises
 
@@ -43,8 +44,8 @@ class PhaseSettings:
     ema: float = 0.0
 
 
-def run_phase(trainer: PairTrainer, settings: PhaseSettings, loader: DataLoader, folder: Path, label: str,
-              runtime: dict[str, Any], seed: int, device: torch.device) -> float:
+def run_phase(trainer: PairTrainer | MimicTrainer, settings: PhaseSettings, loader: DataLoader, folder: Path,
+              label: str, runtime: dict[str, Any], seed: int, device: torch.device) -> float:
     """Train `trainer` in place, going on from the newest checkpoint in `folder`.
 
     Args:
@@ -122,7 +123,7 @@ def load_from_run(filename: str, map_location: Any = None) -> dict[str, Any]:
     return torch.load(filename, map_location=map_location, weights_only=False)
 
 
-def _distributed(trainer: PairTrainer, device: torch.device) -> torch.nn.Module:
+def _distributed(trainer: PairTrainer | MimicTrainer, device: torch.device) -> torch.nn.Module:
     trainer.to(device).to(memory_format=torch.channels_last)
     if not is_distributed():
         return trainer

@@ -1,6 +1,6 @@
 """From options to trained trackers: the full-precision tracker, then each method at the budget.
 
-    <work dir>/fp/                 shared by all methods
+    <work dir>/fp/                 shared by all methods: mimic/ (with a teacher), fp/
     <work dir>/<method>-<budget>/  one tracker a folder: search/ (MixBin only), finetune/
 
 All methods start from the same full-precision weights and see the same data, schedule and distillation; only the
@@ -39,9 +39,11 @@ from tracker.training.module import PairTrainer
 from tracker.training.phase import PhaseSettings, run_phase
 from tracker.training.ranks import first_rank
 from tracker.training.runs import RunFolder, summarize, write_json
+from tracker.training.teacher import MimicTrainer, adopt_head, check_pupil, load_teacher
 from tracker.typed import typed
 from tracker.validation import validate as validate_config
 
+PHASES = ("mimic", "fp", "search", "finetune")
 BASELINES = ("random", "pruned")
 NEEDS_BUDGET = ("mixbin", "random", "pruned")
 BATCHNORM_BATCHES = 30
@@ -66,6 +68,7 @@ class Job:
         device: where to train.
         plan: a plan file that replaces the search of `mixbin`.
         pretrained: weights to begin with.
+        teacher: name and weights of a published tracker that teaches the full-precision one, see `training.teacher`.
         resume: go on with unfinished runs.
     """
 
@@ -78,11 +81,12 @@ class Job:
     device: torch.device = CPU
     plan: Path | None = None
     pretrained: Path | None = None
+    teacher: tuple[str, Path] | None = None
     resume: bool = False
 
 
 def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: Path | None = None,
-          pretrained: Path | None = None) -> None:
+          pretrained: Path | None = None, teacher: tuple[str, Path] | None = None) -> None:
     """Refuse what cannot work before anything is read or written.
 
     Raises:
@@ -92,6 +96,9 @@ def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: 
     if pretrained:
         check_pretrained(config.model, pretrained)
     network = build_network(config.model)
+    if teacher:
+        check_pupil(network, teacher[0])
+        load_teacher(*teacher)
     table = cost_table(network)
     needy = [method for method in methods if method in NEEDS_BUDGET]
     if needy and budget is None:
@@ -137,7 +144,14 @@ def _full_precision(job: Job) -> Network:
     if job.pretrained:
         load_pretrained(network, job.pretrained)
     table = cost_table(network)
-    seconds = {"fp": _fit(job, "fp", run, PairTrainer(network, job.config.runtime.precision))}
+    seconds: dict[str, float] = {}
+    teacher = load_teacher(*job.teacher) if job.teacher else None
+    precision = job.config.runtime.precision
+    if teacher:
+        adopt_head(network, teacher)
+        if job.config.fp.get("mimic"):
+            seconds["mimic"] = _fit(job, "mimic", run, MimicTrainer(network, teacher, precision))
+    seconds["fp"] = _fit(job, "fp", run, PairTrainer(network, precision, teacher, distillation(job.config.fp)))
     plan = all_full(table)
     checkpoint = Checkpoint(_plain(job.config.model), _plain(job.config.tracking))
     _finish(run, network, checkpoint, plan, summarize(
@@ -209,11 +223,11 @@ def _search(job: Job, run: RunFolder, table: CostTable, teacher: Network, file: 
     barrier()
 
 
-def _fit(job: Job, phase: str, run: RunFolder, trainer: PairTrainer) -> float:
+def _fit(job: Job, phase: str, run: RunFolder, trainer: PairTrainer | MimicTrainer) -> float:
     """A phase, and BatchNorm statistics of the averaged weights that it leaves; returns the phase's seconds."""
-    section = job.config[phase]
+    section = _section(job.config, phase)
     settings = PhaseSettings(section.iterations, section.lr, section.weight_decay, ema=job.config.runtime.ema)
-    label = "fp" if phase == "fp" else f"{run.path.name} {phase}"
+    label = phase if phase in ("mimic", "fp") else f"{run.path.name} {phase}"
     seconds = run_phase(trainer, settings, _loader(job, phase, section.iterations), run.path / phase, label,
                         job.config.runtime, job.seed, job.device)
 
@@ -228,7 +242,7 @@ def _fit(job: Job, phase: str, run: RunFolder, trainer: PairTrainer) -> float:
 def _loader(job: Job, phase: str, iterations: int) -> DataLoader:
     data = job.config.data
     # Phases draw from different streams, methods of one phase from the same.
-    seed = job.seed * 10 + ("fp", "search", "finetune").index(phase)
+    seed = job.seed * 10 + ("fp", "search", "finetune", "mimic").index(phase)
     weights = [data.weights[cache.folder.name.split("-")[0]] for cache in job.caches]
     dataset = PairDataset(job.caches, iterations * data.batch_size * get_world_size(), seed,
                           typed(PairOptions, data["pairs"], "data.pairs"), weights)
@@ -253,6 +267,10 @@ def unfrozen(network: Network) -> Network:
     return copy.deepcopy(network).cpu().requires_grad_(True)
 
 
+def _section(config: Config, phase: str) -> Config:
+    return config.fp.mimic if phase == "mimic" else config[phase]
+
+
 def distillation(section: Config) -> Distillation | None:
     """The phase's weights of distillation, None where it asks for none."""
     options = section.get("distillation")
@@ -270,6 +288,7 @@ def _run_config(job: Job, method: str, budget: float | None) -> Config:
         processes=get_world_size(),
         plan=str(job.plan) if job.plan and method == "mixbin" else None,
         pretrained=str(job.pretrained) if job.pretrained else None,
+        teacher=f"{job.teacher[0]}: {job.teacher[1]}" if job.teacher else None,
     )
     return config
 
@@ -278,7 +297,7 @@ def _provenance(job: Job, seconds: dict[str, float]) -> dict[str, Any]:
     """What else the summary tells: where the numbers come from."""
     return {
         "seed": job.seed,
-        "iterations": {phase: job.config[phase].iterations for phase in ("fp", "search", "finetune")},
+        "iterations": {phase: _section(job.config, phase).iterations for phase in seconds},
         "seconds": {phase: round(value, 1) for phase, value in seconds.items()},
         "device": str(job.device),
         "threads": torch.get_num_threads(),
