@@ -1,7 +1,7 @@
 """The records of a cache: their keys, and the checksum over those of one sequence.
 
-``SEQ/00000000`` ... are JPEGs, ``SEQ/boxes`` (N, 4) float64, ``SEQ/visible`` (N,) bool and ``SEQ/frames`` (N, 6)
-float64: scale, left, top and fill colour (b, g, r) of every `CachedCrop`.
+``SEQ/00000000`` ... are JPEGs (PNGs of cut-outs), ``SEQ/boxes`` (N, 4) float64, ``SEQ/visible`` (N,) bool and
+``SEQ/frames`` (N, 6) float64: scale, left, top and fill colour (b, g, r) of every `CachedCrop`.
 """
 
 from __future__ import annotations

@@ -74,12 +74,22 @@ def resample(image: np.ndarray, origin: tuple[float, float], step: tuple[float, 
         size: side of the result in pixels.
         fill: (3,) colour used outside the image.
     """
-    (left, top), (step_x, step_y) = origin, step
+    matrix = np.array([[step[0], 0.0, origin[0]], [0.0, step[1], origin[1]]])
+    return warp(image, matrix, size, fill)
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: int, fill: np.ndarray) -> np.ndarray:
+    """Cut a parallelogram out of a (H, W, C) uint8 image, bilinearly, as (size, size, C).
+
+    Args:
+        image: BGR, or alpha-multiplied BGRA.
+        matrix: (2, 3) float64; image x, y = matrix @ (x, y, 1) of the result.
+        size: side of the result in pixels.
+        fill: (3,) colour used outside the image, where a fourth channel is 0.
+    """
     # warpAffine puts pixel centres at integers, hence the halves.
-    matrix = np.array([
-        [step_x, 0.0, left + 0.5 * step_x - 0.5],
-        [0.0, step_y, top + 0.5 * step_y - 0.5],
-    ])
+    centred = matrix.copy()
+    centred[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT,
+    return cv2.warpAffine(image, centred, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT,
                           borderValue=tuple(float(value) for value in fill))

@@ -27,12 +27,13 @@ def read(path: str | Path) -> np.ndarray:
     return decode(data, str(path))
 
 
-def decode(data: bytes | memoryview, name: str) -> np.ndarray:
-    """Decode the bytes of an image file to (H, W, 3) uint8 BGR.
+def decode(data: bytes | memoryview, name: str, alpha: bool = False) -> np.ndarray:
+    """Decode the bytes of an image file to (H, W, 3) uint8 BGR, or as many channels as it has.
 
     Args:
         data: a whole encoded image.
         name: what to call the image in an error.
+        alpha: keep the file's channels, such as BGRA.
 
     Raises:
         DataError: the bytes are empty, truncated or no image.
@@ -40,7 +41,8 @@ def decode(data: bytes | memoryview, name: str) -> np.ndarray:
     data = bytes(data)
     if _is_truncated(data):
         raise DataError(f"{name}: truncated image ({len(data)} bytes, no end marker); copy the file again")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    channels = cv2.IMREAD_UNCHANGED if alpha else cv2.IMREAD_COLOR
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), channels) if data else None
     if image is None:
         raise DataError(f"{name}: not a readable image ({len(data)} bytes)")
     return image

@@ -76,7 +76,8 @@ class LmdbCache:
             DataError: the record is missing or damaged.
         """
         scale, left, top, *fill = self._array(name, "frames")[index]
-        image = decode(self._record(frame_key(name, index)), f"{self.folder}, {name}, frame {index}")
+        image = decode(self._record(frame_key(name, index)), f"{self.folder}, {name}, frame {index}",
+                       alpha=self.options.mode == "object")
         return CachedCrop(image, float(scale), float(left), float(top), np.array(fill))
 
     def _array(self, name: str, array: str) -> np.ndarray:

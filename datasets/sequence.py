@@ -22,6 +22,7 @@ class Sequence:
         boxes: (N, 4) float64, x, y, w, h in pixels, top-left corner, 0-based.
         visible: (N,) bool, False where the target is absent.
         attributes: benchmark attributes that hold for the whole sequence.
+        masks: N mask images, 0 or 255, of the target; empty where there are none.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Sequence:
     boxes: np.ndarray
     visible: np.ndarray
     attributes: tuple[str, ...] = ()
+    masks: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from datasets import coco, got10k, lasot
+from datasets import masks as masked
 from datasets import synthetic as generated
 from datasets.errors import DataError
 from datasets.lmdb_cache import CacheOptions, LmdbCache, is_complete, verify, write
@@ -20,6 +21,8 @@ _READERS: Mapping[str, Callable[[str | Path, str], list[Sequence]]] = {
     "images": lambda path, split: coco.load(path),
     "synthetic": got10k.load,
 }
+# An object fills 64 of a template's 127 pixels, a thin one in its length up to 147: more would be stored in vain.
+OBJECT_OPTIONS = CacheOptions(mode="object", max_side=160)
 
 
 def open_training_caches(root: str | Path, got10k: str | Path | None = None, lasot: str | Path | None = None,
@@ -66,14 +69,36 @@ def make_caches(root: str | Path, datasets: Mapping[str, str | Path], split: str
     caches = []
     for kind, path in datasets.items():
         name = kind if kind == "images" else f"{kind}-{split}"
-        sequences = _READERS[kind](path, split)
         recipe = generated.recipe(path) if kind == "synthetic" else ""
-        source = f"{name} {_fingerprint(sequences, recipe):08x}"
-        if not is_complete(Path(root) / name, source, options):
-            replace = replace_embedded and kind == "synthetic" and Path(path) == generated.default_root()
-            write(sequences, Path(root) / name, options, source, progress, workers, replace)
-        caches.append(LmdbCache(Path(root) / name))
+        replace = replace_embedded and kind == "synthetic" and Path(path) == generated.default_root()
+        sequences = _READERS[kind](path, split)
+        caches.append(_cache(Path(root) / name, sequences, recipe, options, workers, progress, replace))
     return caches
+
+
+def make_objects(root: str | Path, images: str | Path, masks: str | Path, workers: int | None = None,
+                 progress: Progress = silent) -> LmdbCache:
+    """Open the cache ``objects`` of cut-outs under `root`, after building or finishing it where needed.
+
+    Args:
+        root: folder of the caches.
+        images: root of images ``SEQ/NAME.jpg``.
+        masks: root of their masks ``SEQ/NAME.png``, 0 or 255.
+        workers: threads that decode and encode; one a core by default.
+        progress: told of the building only.
+
+    Raises:
+        DataError: as `datasets.masks.load`, or the folder holds a cache of other data.
+    """
+    return _cache(Path(root) / "objects", masked.load(images, masks), "", OBJECT_OPTIONS, workers, progress)
+
+
+def _cache(folder: Path, sequences: list[Sequence], recipe: str, options: CacheOptions, workers: int | None,
+           progress: Progress, replace: bool = False) -> LmdbCache:
+    source = f"{folder.name} {_fingerprint(sequences, recipe):08x}"
+    if not is_complete(folder, source, options):
+        write(sequences, folder, options, source, progress, workers, replace)
+    return LmdbCache(folder)
 
 
 def verify_caches(root: str | Path, progress: Progress = silent) -> None:

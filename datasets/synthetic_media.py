@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from datasets import images
+from datasets import masks as masked
+from datasets.alpha import premultiply, soft_edges, trim
 from datasets.annotations import list_frames
 from datasets.errors import DataError
 from datasets.opencv import cv2
@@ -16,15 +18,10 @@ from datasets.synthetic_sprites import (
     SPRITE_SIDE,
     Family,
     background,
-    premultiply,
     random_style,
     similar_style,
     sprite,
-    trim,
 )
-
-# A mask with fewer pixels is a speck, not an object.
-_MIN_AREA = 200
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def find_media(objects: str | None, masks: str | None, backgrounds: str | None) 
     """
     if (objects is None) != (masks is None):
         raise DataError("real objects need both folders: --objects for images and --masks for their masks")
-    videos = _masked_images(Path(objects), Path(masks)) if objects and masks else []
+    videos = list(masked.pair(Path(objects), Path(masks)).values()) if objects and masks else []
     photos = _photos(Path(backgrounds)) if backgrounds else []
 
     def family(rng: np.random.Generator) -> Family:
@@ -67,21 +64,6 @@ def find_media(objects: str | None, masks: str | None, backgrounds: str | None) 
         return _photo(rng, photos, height, width) if photos else background(rng, height, width, clutter)
 
     return Media(family, surroundings)
-
-
-def _masked_images(objects: Path, masks: Path) -> list[list[tuple[Path, Path]]]:
-    """Every image with its mask, a list a video."""
-    found: dict[str, list[tuple[Path, Path]]] = {}
-    for mask in sorted(masks.glob("*/*.png")):
-        folder = objects / mask.parent.name
-        candidates = [folder / f"{mask.stem}{suffix}" for suffix in (".jpg", ".jpeg", ".png")]
-        image = next((path for path in candidates if path.is_file()), None)
-        if image is None:
-            raise DataError(f"{mask}: no image of this mask; looked for {candidates[0]}")
-        found.setdefault(mask.parent.name, []).append((image, mask))
-    if not found:
-        raise DataError(f"{masks}: no masks SEQ/NAME.png in this folder")
-    return list(found.values())
 
 
 def _photos(folder: Path) -> list[Path]:
@@ -104,18 +86,16 @@ def _frames_or_none(folder: Path) -> tuple[Path, ...]:
 def _cut_out(rng: np.random.Generator, pairs: list[tuple[Path, Path]]) -> np.ndarray:
     """The object of a video as a random frame shows it, its longer side at most that of a drawn one."""
     for number in rng.permutation(len(pairs)):
-        image, mask = images.read(pairs[number][0]), images.read(pairs[number][1])[:, :, 0]
-        if image.shape[:2] != mask.shape:
-            raise DataError(f"{pairs[number][1]}: mask of {mask.shape[1]} x {mask.shape[0]} pixels for "
-                            f"an image of {image.shape[1]} x {image.shape[0]}")
-        if np.count_nonzero(mask > 127) < _MIN_AREA:
+        image = images.read(pairs[number][0])
+        mask = masked.read(pairs[number][1], image)
+        if np.count_nonzero(mask > 127) < masked.MIN_AREA:
             continue
         # Slightly other colours in every copy; the soft edge hides the cut.
         image = np.clip(image * rng.uniform(0.88, 1.12, 3), 0, 255).astype(np.uint8)
-        thing = trim(premultiply(image, cv2.GaussianBlur(mask, (0, 0), 0.8)))
+        thing = trim(premultiply(image, soft_edges(mask)))
         shrink = min(1.0, SPRITE_SIDE / max(thing.shape[:2]))
         return cv2.resize(thing, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    raise DataError(f"{pairs[0][1].parent}: no mask covers {_MIN_AREA} pixels; leave this folder out")
+    raise DataError(f"{pairs[0][1].parent}: no mask covers {masked.MIN_AREA} pixels; leave this folder out")
 
 
 def _photo(rng: np.random.Generator, photos: list[Path], height: int, width: int) -> np.ndarray:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from datasets.alpha import over
 from datasets.opencv import cv2
-from datasets.synthetic_sprites import over
 from datasets.transforms import motion_kernel
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from datasets.alpha import premultiply
 from datasets.synthetic_media import Media
 from datasets.synthetic_scene import Camera, Layer, Motion, Scene, smooth_path
-from datasets.synthetic_sprites import premultiply, random_style, texture
+from datasets.synthetic_sprites import random_style, texture
 
 # Nothing hides the target before this frame.
 _QUIET = 8

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from datasets.alpha import over, premultiply, trim
 from datasets.opencv import cv2
 
 # Draws objects (H, W, 4) uint8, alpha-multiplied BGRA, that look alike.
@@ -135,18 +136,6 @@ def sprite(rng: np.random.Generator, style: Style) -> np.ndarray:
     return trim(premultiply(_shade(rng, colours, alpha), alpha))
 
 
-def premultiply(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Join (H, W, 3) colours and (H, W) alpha, uint8, to alpha-multiplied BGRA."""
-    weight = alpha[:, :, None].astype(np.uint16)
-    return np.concatenate([(colours * weight // 255).astype(np.uint8), alpha[:, :, None]], axis=2)
-
-
-def trim(thing: np.ndarray) -> np.ndarray:
-    """Cut an object (H, W, 4) to the bounds of its silhouette, alpha above one half."""
-    left, top, width, height = cv2.boundingRect((thing[:, :, 3] > 127).astype(np.uint8))
-    return np.ascontiguousarray(thing[top:top + height, left:left + width])
-
-
 def _shade(rng: np.random.Generator, colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Light from one side and darker rims, so that flat shapes look solid."""
     side = len(alpha)
@@ -232,9 +221,3 @@ def _scatter(rng: np.random.Generator, canvas: np.ndarray, thing: np.ndarray) ->
     top = int(rng.integers(0, canvas.shape[0] - size[1]))
     patch = canvas[top:top + size[1], left:left + size[0]]
     patch[:] = over(thing, patch)
-
-
-def over(thing: np.ndarray, patch: np.ndarray) -> np.ndarray:
-    """Put alpha-multiplied BGRA over BGR of the same size, uint8."""
-    rest = (255 - thing[:, :, 3:]).astype(np.uint16)
-    return thing[:, :, :3] + (patch * rest // 255).astype(np.uint8)

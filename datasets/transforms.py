@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.cached_crops import CachedCrop
-from datasets.crops import Region, resample
+from datasets.crops import Region, warp
 from datasets.opencv import cv2
 
 # Rec. 601 luma of BGR.
@@ -26,11 +26,13 @@ class ViewRange:
         shift: largest shift of the target along x and y, pixels of the crop.
         scale: the region is larger or smaller by a factor of up to 1 + scale.
         aspect: x and y are stretched against each other by a factor of up to 1 + aspect.
+        rotation: largest turn, radians; a box becomes the bounding box of its turned corners.
     """
 
     shift: float
     scale: float
     aspect: float = 0.0
+    rotation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,43 +60,55 @@ class ColourRange:
     motion_length: int = 13
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
-    """A rectangle of the frame shown as a square crop, perhaps mirrored.
+    """A parallelogram of the frame shown as a square crop, perhaps turned, stretched or mirrored.
 
     Attributes:
-        origin: frame x, y of the crop's upper left corner.
-        step: frame pixels per crop pixel along x (negative where mirrored) and y.
+        matrix: (2, 3) float64; frame x, y = matrix @ (x, y, 1) of the crop, in continuous coordinates.
         size: side of the crop in pixels.
     """
 
-    origin: tuple[float, float]
-    step: tuple[float, float]
+    matrix: np.ndarray
     size: int
 
     def sample(self, stored: CachedCrop) -> np.ndarray:
-        """Cut the view out of a stored crop: (size, size, 3) uint8 BGR."""
-        origin = ((self.origin[0] - stored.left) / stored.scale, (self.origin[1] - stored.top) / stored.scale)
-        step = (self.step[0] / stored.scale, self.step[1] / stored.scale)
-        return resample(stored.image, origin, step, self.size, stored.fill)
+        """Cut the view out of a stored crop: (size, size, 3) uint8 BGR, or 4 channels of a cut-out."""
+        matrix = self.matrix - [[0, 0, stored.left], [0, 0, stored.top]]
+        return warp(stored.image, matrix / stored.scale, self.size, stored.fill)
+
+    def bounds(self, points: np.ndarray) -> np.ndarray:
+        """Bounds (4,) x1, y1, x2, y2 in crop pixels of frame points (K, 2); not clipped."""
+        placed = np.linalg.solve(self.matrix[:, :2], (points - self.matrix[:, 2]).T)
+        return np.concatenate([placed.min(axis=1), placed.max(axis=1)])
 
     def corners(self, box: np.ndarray) -> np.ndarray:
-        """A frame box (4,) x, y, w, h as (4,) x1, y1, x2, y2 in crop pixels, x1 <= x2; not clipped."""
+        """Bounds of a frame box (4,) x, y, w, h, as `bounds`."""
         x, y, width, height = box
-        xs = sorted(((x - self.origin[0]) / self.step[0], (x + width - self.origin[0]) / self.step[0]))
-        ys = ((y - self.origin[1]) / self.step[1], (y + height - self.origin[1]) / self.step[1])
-        return np.array([xs[0], ys[0], xs[1], ys[1]])
+        return self.bounds(np.array([[x, y], [x + width, y], [x, y + height], [x + width, y + height]]))
+
+
+def random_region(rng: np.random.Generator, stored: CachedCrop, side: float) -> Region:
+    """Draw a square of `side` (frame pixels) inside a stored crop; along an axis it is longer than, one around it."""
+    size = np.array(stored.image.shape[1::-1])
+    first = stored.place(np.zeros(2)) + side / 2
+    last = stored.place(size) - side / 2
+    cx, cy = rng.uniform(np.minimum(first, last), np.maximum(first, last))
+    return Region(cx, cy, side)
 
 
 def random_view(rng: np.random.Generator, region: Region, size: int, limits: ViewRange, mirror: bool) -> View:
     """Draw a view of `size` pixels around `region` (frame pixels)."""
-    shift_x, shift_y = rng.uniform(-limits.shift, limits.shift, 2)
+    shift = rng.uniform(-limits.shift, limits.shift, 2)
     scale = region.side / size * _factor(rng, limits.scale)
     stretch = np.sqrt(_factor(rng, limits.aspect))
-    step_x, step_y = scale * stretch * (-1 if mirror else 1), scale / stretch
+    angle = rng.uniform(-limits.rotation, limits.rotation)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    # Stretched along the frame's axes and then turned, so that a box stays a rectangle.
+    linear = np.diag([scale * stretch * (-1 if mirror else 1), scale / stretch]) @ turn
     # The centre of the region appears at size / 2 + shift.
-    origin = (region.cx - (size / 2 + shift_x) * step_x, region.cy - (size / 2 + shift_y) * step_y)
-    return View(origin, (step_x, step_y), size)
+    origin = np.array([region.cx, region.cy]) - linear @ (size / 2 + shift)
+    return View(np.column_stack([linear, origin]), size)
 
 
 def random_colour(rng: np.random.Generator, image: np.ndarray, limits: ColourRange, grey: bool) -> np.ndarray:

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import images
+from datasets import images, masks
+from datasets.alpha import outline, silhouette_bounds
 from datasets.cached_crops import CacheOptions, anchor_box, encode
 from datasets.errors import DataError
 from datasets.opencv import cv2
@@ -73,6 +74,36 @@ def test_whole_frames(tmp_path):
     data, place = encode(sequence, 0, CacheOptions(mode="frame"))
     assert images.decode(data, "frame").shape == (50, 70, 3)
     assert place[:3].tolist() == [1, 0, 0]
+
+
+def decoded(sequence, **options):
+    data, (scale, left, top, *fill) = encode(sequence, 0, CacheOptions(mode="object", **options))
+    return images.decode(data, "object", alpha=True), scale, np.array([left, top]), fill
+
+
+@pytest.mark.parametrize("box", [(60, 30, 40, 25), (0, 0, 30, 50), (130, 95, 30, 25)])
+def test_object_is_cut_out_tightly_with_soft_edges(masked, box):
+    sequence, = masks.load(*masked({"a": [box]}))
+    thing, scale, place, fill = decoded(sequence)
+    assert scale == 1 and fill == [0, 0, 0]
+    bounds = np.array(silhouette_bounds(thing[:, :, 3]))
+    np.testing.assert_allclose(bounds + np.append(place, (0, 0)), box)
+    assert max(thing.shape[:2]) <= 60
+    assert (thing[:, :, :3] <= thing[:, :, 3:]).all()
+
+
+def test_large_objects_shrink(masked):
+    sequence, = masks.load(*masked({"a": [(10, 20, 120, 60)]}))
+    thing, scale, place, _ = decoded(sequence, max_side=50)
+    assert max(thing.shape[:2]) == 50
+    ends = outline(thing) * scale + place
+    np.testing.assert_allclose([*ends.min(axis=0), *ends.max(axis=0)], [10, 20, 130, 80], atol=scale)
+
+
+def test_objects_need_masks(tmp_path):
+    sequence = one_frame(tmp_path, np.zeros((50, 70, 3), np.uint8), (4, 3, 10, 10))
+    with pytest.raises(DataError, match="a: has no masks"):
+        encode(sequence, 0, CacheOptions(mode="object"))
 
 
 def test_unknown_mode_is_named():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.crops import Region, context_side, crop, resample
+from datasets.crops import Region, context_side, crop, resample, warp
 from datasets.opencv import cv2
 
 
@@ -37,6 +37,12 @@ def test_pixels_land_where_boxes_do():
 def test_negative_step_mirrors():
     image = np.random.default_rng(0).integers(0, 256, (10, 10, 3), dtype=np.uint8)
     np.testing.assert_array_equal(resample(image, (10, 0), (-1, 1), 10, np.zeros(3)), image[:, ::-1])
+
+
+def test_warp_turns_by_quarters_without_loss():
+    image = np.random.default_rng(0).integers(0, 256, (10, 10, 4), dtype=np.uint8)
+    quarter = np.array([[0.0, 1, 0], [-1, 0, 10]])  # image x = y of the crop, image y = 10 - x
+    np.testing.assert_array_equal(warp(image, quarter, 10, np.zeros(3)), np.rot90(image, -1))
 
 
 @given(cx=st.floats(-100, 400), cy=st.floats(-100, 400), side=st.floats(300, 900))

@@ -9,8 +9,10 @@ from datasets.errors import DataError
 from datasets.lmdb_cache import CacheOptions, LmdbCache, write
 from datasets.opencv import cv2
 from datasets.pairs import PairDataset, PairOptions
+from datasets.paste import PasteOptions
 from datasets.sequence import Sequence
-from datasets.transforms import ColourRange
+from datasets.sources import make_objects
+from datasets.transforms import ColourRange, ViewRange
 
 STILL = ColourRange(brightness=0, contrast=0, saturation=0, balance=0, blur=0, motion_blur=0)
 
@@ -85,8 +87,9 @@ def test_pair_is_a_function_of_seed_and_index(open_cache):
 
 
 @pytest.mark.parametrize(("method", "workers"), [("fork", 2), ("spawn", 1)])
-def test_workers_give_the_same_pairs(open_cache, method, workers):
-    dataset = PairDataset([open_cache({"a": 5, "b": 5})], 8, seed=0)
+def test_workers_give_the_same_pairs(open_cache, objects, method, workers):
+    options = PairOptions(anywhere=0.5, paste=PasteOptions(target=0.5, distractor=0.5))
+    dataset = PairDataset([open_cache({"a": 5, "b": 5})], 8, seed=0, options=options, objects=objects)
     here = [dataset[index] for index in range(8)]  # opens the cache before the workers start
     loader = DataLoader(dataset, batch_size=4, num_workers=workers, multiprocessing_context=method)
     for number, batch in enumerate(loader):
@@ -154,6 +157,100 @@ def test_target_outside_the_crop_is_no_positive(open_cache):
     for pair in positives:
         x1, y1, x2, y2 = pair["box"].tolist()
         assert 0 <= (x1 + x2) / 2 < 255 and 0 <= (y1 + y2) / 2 < 255
+
+
+def test_turned_target_is_bounded(open_cache):
+    turned = replace(PairOptions().search_view, rotation=0.4)
+    options = PairOptions(negative=0, grey=0, colour=STILL, search_view=turned)
+    dataset = PairDataset([open_cache({"a": 8})], 40, seed=0, options=options)
+    for index in range(len(dataset)):
+        pair = dataset[index]
+        np.testing.assert_allclose(bright_bounds(pair["search"]), np.clip(pair["box"].numpy(), 0, 255), atol=2)
+
+
+def test_search_crops_anywhere_spread_the_target_over_the_crop(open_cache):
+    cache = open_cache({"a": 4, "b": 4}, size=(600, 500))
+    options = PairOptions(negative=0, anywhere=1, grey=0, colour=STILL, search_view=ViewRange(shift=0, scale=0))
+    pairs = [pair for pair in map(PairDataset([cache], 60, seed=0, options=options).__getitem__, range(60))
+             if pair["positive"] == 1]
+    centres = np.array([(pair["box"][:2] + pair["box"][2:]).numpy() / 2 for pair in pairs])
+    assert len(pairs) > 30 and centres.std(axis=0).min() > 45  # uniform over 255 pixels: 74; around the middle: 0
+    for pair in pairs:
+        np.testing.assert_allclose(bright_bounds(pair["search"]), np.clip(pair["box"].numpy(), 0, 255), atol=2)
+
+
+@pytest.fixture
+def objects(tmp_path, masked):
+    """Cut-outs of two videos of white rectangles."""
+    boxes = {"one": [(20, 30, 40, 25), (30, 20, 60, 30)], "two": [(10, 10, 30, 60), (10, 10, 44, 44)]}
+    return make_objects(tmp_path / "caches", *masked(boxes))
+
+
+@pytest.fixture
+def dark(tmp_path):
+    """A cache of three black pictures with a black target."""
+    cv2.imwrite(str(tmp_path / "black.png"), np.zeros((240, 320, 3), np.uint8))
+    sequences = [Sequence(name, "dark", (tmp_path / "black.png",), np.array([[140.0, 100, 40, 40]]), np.array([True]))
+                 for name in ("a", "b", "one")]
+    write(sequences, tmp_path / "caches/dark", CacheOptions(), "dark")
+    return LmdbCache(tmp_path / "caches/dark")
+
+
+def test_pasted_pairs_show_one_object_twice_in_its_exact_box(dark, objects):
+    turned = ViewRange(shift=64, scale=0.3, aspect=0.1, rotation=0.3)
+    options = PairOptions(negative=1, grey=0, colour=STILL, search_view=turned,
+                          paste=PasteOptions(target=1, distractor=0))
+    dataset = PairDataset([dark], 60, seed=0, options=options, objects=objects)
+    for index in range(60):
+        pair = dataset[index]
+        assert pair["positive"] == 1
+        # Soft edges round the corners off, by half a pixel of the cut-out.
+        np.testing.assert_allclose(bright_bounds(pair["search"]), np.clip(pair["box"].numpy(), 0, 255), atol=2)
+        x1, y1, x2, y2 = bright_bounds(pair["template"])
+        assert abs(x1 + x2 - 127) / 2 <= 6 and abs(y1 + y2 - 127) / 2 <= 6
+
+
+def test_distractors_are_pasted_beside_the_target(open_cache, objects):
+    still = dict(negative=0, grey=0, colour=STILL)
+    with_one = PairOptions(**still, paste=PasteOptions(target=0, distractor=1, hidden=0, tint=0.9))
+    without = PairOptions(**still, paste=PasteOptions(target=0, distractor=0))
+    cache = open_cache({"a": 4}, size=(600, 500))
+    pairs, plain = (PairDataset([cache], 30, seed=0, options=options, objects=objects)
+                    for options in (with_one, without))
+    changed = 0
+    for index in range(30):
+        box = pairs[index]["box"].clamp(0, 255).round().int().tolist()
+        assert torch.equal(pairs[index]["box"], plain[index]["box"])
+        changes = (pairs[index]["search"].int() - plain[index]["search"].int()).abs() > 60
+        changed += bool(changes.any())
+        assert not changes[:, box[1] + 3:box[3] - 3, box[0] + 3:box[2] - 3].any()
+    assert changed > 20
+
+
+def test_an_object_is_never_pasted_where_it_may_already_be(dark, objects, monkeypatch):
+    options = PairOptions(paste=PasteOptions(target=0.5, distractor=1))
+    dataset = PairDataset([dark], 80, seed=0, options=options, objects=objects)
+    seen = []
+    crop = LmdbCache.crop
+    monkeypatch.setattr(LmdbCache, "crop", lambda cache, name, index: (
+        seen.append((cache.folder.name, name)), crop(cache, name, index))[1])
+    for index in range(80):
+        seen.clear()
+        dataset[index]
+        assert not {name for kind, name in seen if kind == "dark"} & {name for kind, name in seen if kind == "objects"}
+
+
+def test_an_object_without_other_backgrounds_is_not_pasted(open_cache, objects):
+    cache = open_cache({"one": 3})
+    options = PairOptions(negative=0, paste=PasteOptions(target=1, distractor=0))
+    only_one = PairDataset([cache], 40, seed=0, options=options, objects=objects)
+    assert all(only_one[index]["positive"] == 1 for index in range(40))
+
+
+def test_only_cut_outs_can_be_pasted(open_cache):
+    cache = open_cache({"a": 2})
+    with pytest.raises(DataError, match=r"cache: holds no cut-out objects \(mode crop\)"):
+        PairDataset([cache], 10, seed=0, objects=cache)
 
 
 @pytest.mark.parametrize("weights", [[1.0], [0, 0], [1, -1], [1, float("nan")]])

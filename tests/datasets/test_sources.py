@@ -7,7 +7,7 @@ import pytest
 from datasets import sources, synthetic
 from datasets.cached_crops import CacheOptions
 from datasets.errors import DataError
-from datasets.sources import make_caches, open_training_caches, verify_caches
+from datasets.sources import make_caches, make_objects, open_training_caches, verify_caches
 
 
 @pytest.fixture
@@ -111,3 +111,15 @@ def test_verifies_all_caches_of_a_folder(tmp_path, got10k_root, monkeypatch):
     with pytest.raises(DataError, match="got10k-val: no cache here"):
         verify_caches(tmp_path / "caches")
 
+
+def test_objects_are_cached_once(tmp_path, masked, monkeypatch):
+    images, masks = masked({"a": [(20, 30, 40, 25), (5, 5, 6, 6)], "b": [(10, 10, 30, 30)]})
+    said = []
+    objects = make_objects(tmp_path / "caches", images, masks,
+                           progress=lambda label, done, total: said.append(label))
+    assert objects.folder.name == "objects" and objects.names == ("a", "b") and set(said) == {"caching objects"}
+    assert objects.visible("a").tolist() == [True, False]
+    assert objects.crop("b", 0).image.shape == (36, 36, 4)
+    monkeypatch.setattr(sources, "write", lambda *_: pytest.fail("built again"))
+    assert make_objects(tmp_path / "caches", images, masks).source == objects.source
+    verify_caches(tmp_path / "caches")
