@@ -8,12 +8,15 @@ from typing import Any
 
 _HOME = {
     "b2nn.activations": ("activation",),
-    "b2nn.convert": ("binarize", "clip_latent_", "latent_weights", "reestimate_batchnorm"),
+    "b2nn.convert": ("binarize", "clip_latent_", "latent_weights", "reestimate_batchnorm",
+                     "set_progress"),
     "b2nn.cost": ("LANES", "CostTable", "UnitCost", "profile"),
     "b2nn.errors": ("B2nnError", "BudgetError", "PlanError", "UnsupportedModule"),
     "b2nn.layers": ("BinaryConv2d", "BinaryLinear"),
     "b2nn.plan": ("BinarizationPlan", "all_binary", "all_full", "architecture_hash", "check_budget",
                   "load_plan", "make_plan", "validate"),
+    "b2nn.recipe": ("Recipe",),
+    "b2nn.regularizers": ("kurtosis_loss",),
 }
 __all__ = sorted(name for names in _HOME.values() for name in names)
 

@@ -14,11 +14,12 @@ from b2nn.errors import B2nnError, UnsupportedModule
 from b2nn.gated import GatedUnit
 from b2nn.layers import BinaryUnit, binary_form
 from b2nn.plan import BinarizationPlan, check_names, validate
+from b2nn.recipe import DEFAULT, Recipe
 from b2nn.units import Unit, find_units, replace_module
 
 
 def binarize(model: nn.Module, plan: BinarizationPlan, table: CostTable | None = None,
-             estimator: str = "bireal", scale: str = "mean") -> nn.Module:
+             recipe: Recipe = DEFAULT) -> nn.Module:
     """Replace exactly the plan's binary units, in place and under all their names, and return the model.
 
     The binary layers go on using the weights and biases they find, the same `Parameter` objects. Nothing is
@@ -26,7 +27,7 @@ def binarize(model: nn.Module, plan: BinarizationPlan, table: CostTable | None =
 
     Args:
         table: cost of this model; with it the plan is validated in full, without it only the names are.
-        estimator, scale: see `BinaryConv2d`.
+        recipe: how the binary layers compute.
 
     Raises:
         PlanError: the plan was made for another network.
@@ -36,7 +37,7 @@ def binarize(model: nn.Module, plan: BinarizationPlan, table: CostTable | None =
         validate(plan, table)
     units = named_units(model, plan.binary)
     modules = [module for unit in units for module in unit.modules]
-    for module, binary in [(module, binary_form(module, estimator, scale)) for module in modules]:
+    for module, binary in [(module, binary_form(module, recipe)) for module in modules]:
         replace_module(model, module, binary)
     return model
 
@@ -61,8 +62,7 @@ def named_units(model: nn.Module, names: Iterable[str]) -> list[Unit]:
 def latent_weights(model: nn.Module) -> list[nn.Parameter]:
     """The weights of all binary layers, each once.
 
-    Give them no weight decay: it pulls a latent weight towards zero, where its sign flips by chance. Weights
-        inside
+    Give them no weight decay: it pulls a latent weight towards zero, where its sign flips by chance. Weights inside
     gated units are left out, since the full-precision branch uses them too.
     """
     weights = {id(layer.weight): layer.weight for layer in _binary_layers(model)}
@@ -74,6 +74,17 @@ def clip_latent_(model: nn.Module, bound: float = 1.0) -> None:
     """Clip the latent weights to [-bound, bound], in place; beyond 1 the sign passes no gradient on."""
     for weight in latent_weights(model):
         weight.clamp_(-bound, bound)
+
+
+def set_progress(model: nn.Module, progress: float) -> None:
+    """Tell all binary layers, those inside gated units too, which share of training is done, from 0 to 1.
+
+    The estimator ``ede`` and two-step training (`Recipe.real_weights`) go by it. Set it before every iteration, and to
+    1 in the end: only then are the weights surely binary. Layers that nobody tells are at 1.
+    """
+    for module in model.modules():
+        if isinstance(module, BinaryUnit):
+            module.progress = progress
 
 
 def reestimate_batchnorm(model: nn.Module, batches: Iterable[Any],

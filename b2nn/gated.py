@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from b2nn.layers import binary_form
+from b2nn.recipe import DEFAULT, Recipe
 
 
 class GatedUnit(nn.Module):
@@ -23,11 +24,10 @@ class GatedUnit(nn.Module):
     """
 
     def __init__(self, module: nn.Module, full_norm: nn.Module | None = None,
-                 binary_norm: nn.Module | None = None, estimator: str = "bireal",
-                 scale: str = "mean") -> None:
+                 binary_norm: nn.Module | None = None, recipe: Recipe = DEFAULT) -> None:
         super().__init__()
         self.full = module
-        self.binary = binary_form(module, estimator, scale)
+        self.binary = binary_form(module, recipe)
         self.full_norm = full_norm if full_norm is not None else nn.Identity()
         self.binary_norm = binary_norm if binary_norm is not None else nn.Identity()
         self.z: Tensor | float = 1.0

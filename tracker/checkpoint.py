@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import torch
 from b2nn import pruning
 from b2nn.convert import binarize
 from b2nn.plan import BinarizationPlan
+from b2nn.recipe import Recipe
 from datasets.files import replacing
 from tracker import published
 from tracker.errors import CheckpointError
 from tracker.models import Network, build_network, cost_table
+from tracker.typed import typed
 
 FORMAT = "b2track.checkpoint/1"
 
@@ -28,12 +30,14 @@ class Checkpoint:
         tracking: options of the online tracker.
         plan: which units are binary, or None.
         pruned: which channels are left, or None.
+        recipe: how the binary units compute. The defaults of `Recipe` are what files without this field mean.
     """
 
     model: dict[str, Any]
     tracking: dict[str, Any] = field(default_factory=dict)
     plan: BinarizationPlan | None = None
     pruned: pruning.PruningPlan | None = None
+    recipe: Recipe = field(default_factory=Recipe)
 
 
 def save_checkpoint(path: Path, network: Network, checkpoint: Checkpoint) -> None:
@@ -44,6 +48,7 @@ def save_checkpoint(path: Path, network: Network, checkpoint: Checkpoint) -> Non
         "tracking": checkpoint.tracking,
         "plan": checkpoint.plan.to_dict() if checkpoint.plan else None,
         "pruned": checkpoint.pruned.to_dict() if checkpoint.pruned else None,
+        "recipe": asdict(checkpoint.recipe),
         "state_dict": {key: value.detach().cpu() for key, value in network.state_dict().items()},
     }
     with replacing(path) as temporary:
@@ -70,6 +75,7 @@ def load_checkpoint(path: Path, device: str = "cpu") -> tuple[Network, Checkpoin
             tracking=content.get("tracking", {}),
             plan=BinarizationPlan.from_dict(content["plan"]) if content.get("plan") else None,
             pruned=pruning.PruningPlan.from_dict(content["pruned"]) if content.get("pruned") else None,
+            recipe=typed(Recipe, content.get("recipe", {}), "recipe"),
         )
         network = shaped_network(checkpoint)
     except KeyError as error:
@@ -88,7 +94,7 @@ def shaped_network(checkpoint: Checkpoint) -> Network:
     if checkpoint.pruned:
         pruning.apply(network, checkpoint.pruned)
     if checkpoint.plan and checkpoint.plan.binary:
-        binarize(network, checkpoint.plan, cost_table(network))
+        binarize(network, checkpoint.plan, cost_table(network), checkpoint.recipe)
     return network
 
 

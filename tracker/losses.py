@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,11 +21,13 @@ class Distillation:
         cls: cross-entropy with the teacher's classification.
         box: 1 - GIoU with the teacher's boxes, where the teacher sees the target.
         features: squared error of the neck's features, in units of their variance over the batch.
+        blocks: error of the maps of the backbone's stages before the neck, see `block_error`.
     """
 
     cls: float = 1.0
     box: float = 1.0
     features: float = 1.0
+    blocks: float = 0.0
 
 
 def giou(predicted: Tensor, target: Tensor) -> Tensor:
@@ -81,6 +84,15 @@ def distill(predictions: Predictions | Tensor, teacher: Predictions | Tensor, fe
         agreement = giou(predictions.box.permute(0, 2, 3, 1), teacher.box.permute(0, 2, 3, 1))
         losses["loss_teacher_box"] = weights.box * ((1.0 - agreement) * sees).sum() / sees.sum().clamp(min=1.0)
     return losses
+
+
+def block_error(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Mean over the stages of `feature_error`.
+
+    Args:
+        maps, wanted: (B, C, H, W) of each stage.
+    """
+    return torch.stack([feature_error(*pair) for pair in zip(maps, wanted, strict=True)]).mean()
 
 
 def feature_error(features: Tensor, wanted: Tensor) -> Tensor:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
-from b2nn.layers import SCALES
-from b2nn.quantizers import ESTIMATORS
+from b2nn.recipe import Recipe
 from b2nn.search.mixbin import MixBinOptions
 from datasets.pairs import PairOptions
 from tracker.errors import TrackerError
@@ -80,11 +79,12 @@ class SearchSection(PhaseSection):
 
     mixbin: MixBinOptions = field(default_factory=MixBinOptions)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, choices in (("estimator", ESTIMATORS), ("scale", SCALES)):
-            _require(self.mixbin, f"one of {', '.join(choices)}", "mixbin.",
-                     **{name: getattr(self.mixbin, name) in choices})
+
+@dataclass(frozen=True)
+class FinetuneSection(PhaseSection):
+    """The phase that trains the partly binary network, with its recipe; the binary branches of a search share it."""
+
+    recipe: Recipe = field(default_factory=Recipe)
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def section_kinds(config: Mapping[str, Any]) -> dict[str, type]:
         "data": DataSection,
         "fp": FullPrecisionSection,
         "search": SearchSection,
-        "finetune": PhaseSection,
+        "finetune": FinetuneSection,
         "runtime": RuntimeSection,
         "tracking": ScaleSearchTracking if kind == "siamfc" else AnchorFreeTracking,
     }

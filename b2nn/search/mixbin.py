@@ -36,6 +36,7 @@ from b2nn.cost import CostTable
 from b2nn.errors import B2nnError
 from b2nn.gated import GatedUnit
 from b2nn.plan import BinarizationPlan, check_budget, make_plan
+from b2nn.recipe import DEFAULT, Recipe
 from b2nn.search import knapsack
 from b2nn.units import replace_module
 
@@ -54,7 +55,6 @@ class MixBinOptions:
         gate_lr: learning rate of ψ, for Adam without weight decay.
         lambda_crisp: weight of the mean of z (1 - z), which pushes gates off the middle.
         spread: standard deviation of ψ at the start; breaks the tie between like units.
-        estimator, scale: of the binary layers, see `BinaryConv2d`.
     """
 
     beta_start: float = 1.0
@@ -64,8 +64,6 @@ class MixBinOptions:
     gate_lr: float = 1e-2
     lambda_crisp: float = 0.1
     spread: float = 0.01
-    estimator: str = "bireal"
-    scale: str = "mean"
 
     def __post_init__(self) -> None:
         for name, valid, rule in (
@@ -95,6 +93,7 @@ class Relaxation(nn.Module):
         budget: the ratio to reach.
         options: see `MixBinOptions`.
         seed: of the gates' start.
+        recipe: how the binary branches compute.
 
     Attributes:
         psi: (n,) one parameter a unit, in the order of `table.eligible`.
@@ -108,7 +107,7 @@ class Relaxation(nn.Module):
     progress: Tensor
 
     def __init__(self, model: nn.Module, table: CostTable, budget: float,
-                 options: MixBinOptions | None = None, seed: int = 0) -> None:
+                 options: MixBinOptions | None = None, seed: int = 0, recipe: Recipe = DEFAULT) -> None:
         super().__init__()
         check_budget(table, budget)
         self.table, self.budget, self.seed = table, budget, seed
@@ -125,7 +124,7 @@ class Relaxation(nn.Module):
         self._history: list[dict[str, Any]] = []
         # In a tuple, so that torch does not take the model for a part of this module.
         self._model = (model,)
-        self._open(model)
+        self._open(model, recipe)
 
     def set_progress(self, t: float) -> None:
         """Set β and the target for the share t of the search that is done, in [0, 1]."""
@@ -229,7 +228,7 @@ class Relaxation(nn.Module):
         low, high = psi.min() - reach, psi.max() + reach
         return brentq(lambda tau: costs @ expit(beta * (psi - tau)) - wanted, low, high)
 
-    def _open(self, model: nn.Module) -> None:
+    def _open(self, model: nn.Module, recipe: Recipe) -> None:
         """Put gated units in place of the eligible ones and move their norms into them."""
         self._gated: list[list[GatedUnit]] = []
         self._places: list[nn.Module | None] = []  # what stands where the norm was
@@ -240,8 +239,7 @@ class Relaxation(nn.Module):
             if norm is not None and place is not None:
                 replace_module(model, norm, place)
             binary_norm = copy.deepcopy(norm)
-            gated = [GatedUnit(module, norm, binary_norm, self.options.estimator, self.options.scale)
-                     for module in unit.modules]
+            gated = [GatedUnit(module, norm, binary_norm, recipe) for module in unit.modules]
             for module, gate in zip(unit.modules, gated, strict=True):
                 replace_module(model, module, gate)
             self._places.append(place)

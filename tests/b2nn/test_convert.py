@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from b2nn.convert import binarize, clip_latent_, latent_weights, reestimate_batchnorm
+from b2nn.convert import binarize, clip_latent_, latent_weights, reestimate_batchnorm, set_progress
 from b2nn.cost import profile
 from b2nn.errors import B2nnError, PlanError, UnsupportedModule
 from b2nn.gated import GatedUnit
 from b2nn.layers import BinaryConv2d, BinaryLinear
 from b2nn.plan import all_binary, all_full, make_plan
+from b2nn.recipe import Recipe
 
 
 @pytest.fixture
@@ -41,8 +42,9 @@ def test_a_plan_that_keeps_everything_changes_nothing(residual, images, table):
 
 
 def test_options_reach_the_layers(residual, table):
-    binarize(residual, all_binary(table), estimator="ste", scale="learned")
-    assert residual.first.estimator == "ste" and residual.first.scale is not None
+    recipe = Recipe("ste", "learned")
+    binarize(residual, all_binary(table), table, recipe)
+    assert residual.first.recipe == residual.hidden.recipe == recipe and residual.first.scale is not None
 
 
 def test_shared_modules_are_replaced_under_all_their_names():
@@ -127,6 +129,14 @@ def test_clipping_bounds_latent_weights_only(residual, table):
     assert residual.first.shift.max() == 3
     clip_latent_(residual, bound=0.5)
     assert residual.first.weight.max() == 0.5
+
+
+def test_progress_reaches_binary_layers_wherever_they_are(residual, table):
+    binarize(residual, make_plan(table, ["second"], None, "x", 0))
+    residual.second = GatedUnit(residual.second)
+    set_progress(residual, 0.25)
+    assert [layer.progress for layer in (residual.first, residual.second.binary, residual.shared, residual.hidden)] \
+        == [0.25] * 4
 
 
 def test_batchnorm_statistics_become_plain_averages():

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from b2nn.gated import GatedUnit
+from b2nn.recipe import SCALES, Recipe
 
 CASES = [
     (nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), (2, 3, 5, 5)),
@@ -14,16 +15,17 @@ CASES = [
 ]
 
 
-def gated(module, norm):
-    unit = GatedUnit(copy.deepcopy(module), copy.deepcopy(norm), copy.deepcopy(norm))
+def gated(module, norm, scale="mean"):
+    unit = GatedUnit(copy.deepcopy(module), copy.deepcopy(norm), copy.deepcopy(norm), Recipe(scale=scale))
     unit(torch.randn(8, 3, 5, 5) if isinstance(module, nn.Conv2d) else torch.randn(8, 3))  # unlike statistics
     return unit.eval()
 
 
 @pytest.mark.parametrize("module, norm, size", CASES)
 @pytest.mark.parametrize("number", [float, torch.tensor])
-def test_the_limits_are_the_branches_bit_for_bit(module, norm, size, number):
-    unit, x = gated(module, norm), torch.randn(size)
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_limits_are_the_branches_bit_for_bit(module, norm, size, number, scale):
+    unit, x = gated(module, norm, scale), torch.randn(size)
     unit.z = number(1.0)
     assert torch.equal(unit(x), unit.full_norm(unit.full(x)))
     unit.z = number(0.0)

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from b2nn.errors import B2nnError, UnsupportedModule
-from b2nn.layers import BinaryConv2d, BinaryLinear, binary_form
+from b2nn.layers import SCALES, BinaryConv2d, BinaryLinear, binary_form
+from b2nn.recipe import Recipe
 
 CONVS = [
     dict(kernel_size=3, padding=1),
@@ -77,7 +78,7 @@ def test_sums_are_integers():
 
 def test_gradients_reach_weight_shift_and_input():
     """Through the sign and through α, against autograd on the same formula with an explicit estimator."""
-    layer = BinaryConv2d(2, 3, 3, bias=False, estimator="ste")
+    layer = BinaryConv2d(2, 3, 3, bias=False, recipe=Recipe("ste"))
     x = torch.randn(1, 2, 5, 5, requires_grad=True)
     grad = torch.randn(1, 3, 3, 3)
     layer(x).backward(grad)
@@ -95,30 +96,31 @@ def test_gradients_reach_weight_shift_and_input():
     assert torch.allclose(layer.shift.grad, b2.grad, atol=1e-5)
 
 
-@pytest.mark.parametrize("layer", [BinaryConv2d(2, 3, 1, scale="learned"),
-                                   BinaryLinear(2, 3, scale="learned")])
-def test_a_learned_scale_starts_at_the_mean(layer):
-    mean = copy.deepcopy(layer)
-    mean.scale = None
-    assert torch.equal(layer.alpha(), mean.alpha())
-    assert "scale" in dict(layer.named_parameters()) and "scale" not in dict(mean.named_parameters())
+@pytest.mark.parametrize("module", [nn.Conv2d(2, 3, 1), nn.Linear(2, 3)])
+def test_a_learned_scale_starts_at_the_mean(module):
+    learned, mean = (binary_form(copy.deepcopy(module), Recipe(scale=scale)) for scale in ("learned", "mean"))
+    assert torch.equal(learned.alpha(), mean.alpha())
+    learned.weight.data.mul_(2), mean.weight.data.mul_(2)
+    assert torch.equal(2 * learned.alpha(), mean.alpha())
+    assert set(dict(learned.named_parameters())) - set(dict(mean.named_parameters())) == {"scale"}
 
 
 @pytest.mark.parametrize("module", [nn.Conv2d(4, 2, 3, stride=2, groups=2, bias=False), nn.Linear(4, 2)])
 def test_a_converted_layer_shares_its_parameters(module):
-    binary = binary_form(module.eval(), estimator="ste", scale="learned")
+    binary = binary_form(module.eval(), Recipe("ste", "learned"))
     assert binary.weight is module.weight and binary.bias is module.bias
-    assert not binary.training and binary.estimator == "ste" and binary.shift.tolist() == [0, 0, 0, 0]
+    assert not binary.training and binary.recipe.estimator == "ste" and binary.shift.tolist() == [0, 0, 0, 0]
     assert not any(parameter.is_meta for parameter in binary.parameters())
     assert set(module.state_dict()) < set(binary.state_dict())
 
 
-@pytest.mark.parametrize("scale", ["mean", "learned"])
+@pytest.mark.parametrize("scale", SCALES)
 def test_copies_and_saved_weights_compute_the_same(tmp_path, scale):
-    layer, x = BinaryConv2d(4, 4, 3, scale=scale), torch.randn(1, 4, 6, 6)
-    layer.shift.data.uniform_(-1, 1)
+    layer, x = BinaryConv2d(4, 4, 3, recipe=Recipe(scale=scale)), torch.randn(1, 4, 6, 6)
+    for parameter in layer.parameters():
+        parameter.data.uniform_(-1, 1)
     torch.save(layer.state_dict(), tmp_path / "weights.pth")
-    other = BinaryConv2d(4, 4, 3, scale=scale)
+    other = BinaryConv2d(4, 4, 3, recipe=Recipe(scale=scale))
     other.load_state_dict(torch.load(tmp_path / "weights.pth", weights_only=True))
     assert torch.equal(other(x), layer(x)) and torch.equal(copy.deepcopy(layer)(x), layer(x))
 
@@ -140,9 +142,5 @@ def test_autocast_rounds_only_sums_beyond_256():
 def test_bad_options_are_refused():
     with pytest.raises(B2nnError, match="padding_mode 'reflect'"):
         BinaryConv2d(2, 2, 3, padding=1, padding_mode="reflect")
-    with pytest.raises(B2nnError, match="scale 'median' is unknown"):
-        BinaryLinear(2, 2, scale="median")
-    with pytest.raises(B2nnError, match="estimator 'magic'"):
-        BinaryLinear(2, 2, estimator="magic")
     with pytest.raises(UnsupportedModule, match="ConvTranspose2d has no binary form"):
         binary_form(nn.ConvTranspose2d(2, 2, 2))

@@ -11,6 +11,7 @@ import torch
 from b2nn import pruning
 from b2nn.convert import binarize
 from b2nn.plan import all_binary, all_full
+from b2nn.recipe import SCALES, Recipe
 from tests.tracker.conftest import TINY
 from tracker.checkpoint import FORMAT, Checkpoint, load_checkpoint, save_checkpoint
 from tracker.errors import CheckpointError
@@ -40,17 +41,20 @@ def randomized(network):
     return network.eval()
 
 
-@pytest.mark.parametrize("kind", ["full", "binary", "pruned"])
-def test_a_network_comes_back_to_the_bit(tmp_path, kind):
-    network = randomized(build_network(TINY))
+@pytest.mark.parametrize(("kind", "scale"), [("full", "mean"), *[("binary", scale) for scale in SCALES],
+                                             ("pruned", "mean")])
+def test_a_network_comes_back_to_the_bit(tmp_path, kind, scale):
+    network = build_network(TINY)
     plan = pruned = None
+    recipe = Recipe(scale=scale)
     if kind == "pruned":
         pruned = pruning.prune(network, *example_inputs(network), budget=0.6, keep=network.prune_keep)
     else:
         table = cost_table(network)
         plan = all_binary(table) if kind == "binary" else all_full(table)
-        binarize(network, plan, table)
-    stored = Checkpoint(TINY, {"window_influence": 0.2}, plan, pruned)
+        binarize(network, plan, table, recipe)
+    randomized(network)
+    stored = Checkpoint(TINY, {"window_influence": 0.2}, plan, pruned, recipe)
     save_checkpoint(tmp_path / "new" / "a.pth", network, stored)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.pth"], "no temporary file is left"
 
@@ -63,6 +67,20 @@ def test_a_network_comes_back_to_the_bit(tmp_path, kind):
     with torch.no_grad():
         wanted, got = (one(one.embed(template), search) for one in (network, loaded))
     assert all(torch.equal(a, b) for a, b in zip(wanted, got, strict=True))
+
+
+def test_a_file_older_than_recipes_is_one_of_the_default_recipe(tmp_path):
+    network = build_network(TINY)
+    plan = all_binary(cost_table(network))
+    save_checkpoint(tmp_path / "a.pth", binarize(network, plan), Checkpoint(TINY, plan=plan))
+    loaded, stored = load_checkpoint(altered(tmp_path / "a.pth", recipe=...))
+    assert stored.recipe == Recipe()
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in network.state_dict().items())
+
+
+def test_a_recipe_that_is_none_is_refused_by_field(file):
+    with pytest.raises(CheckpointError, match=r"recipe\.scale is 'median'; it must be one of mean"):
+        load_checkpoint(altered(file, recipe={"scale": "median"}))
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(file, tiny_network, monkeypatch):

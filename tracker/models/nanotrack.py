@@ -271,6 +271,11 @@ class MobileTrunk(nn.Module):
         self.features = nn.Sequential(stem, *map(InvertedResidual, inputs, blocks))
         self.channels = blocks[-1].outputs
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Modules whose outputs are the maps of the stages, in order: the last at each stride before the features."""
+        return ("features.1", "features.3")
+
     def forward(self, x: Tensor) -> Tensor:  # (B, 3, H, W) -> (B, channels, ceil(H / 16), ceil(W / 16))
         return self.features(x)
 

@@ -115,6 +115,11 @@ class ResNet18(nn.Module):
         self.layer3 = _stage(widths[1], widths[2], config.stride // 8, config)
         _initialize(self)
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Modules whose outputs are the maps of the stages, in order."""
+        return ("layer1", "layer2", "layer3")
+
     def forward(self, x: Tensor) -> Tensor:  # (B, 3, H, W) -> (B, channels, ceil(H / stride), ceil(W / stride))
         x = self.reduce(self.act1(self.bn1(self.conv1(x))))
         return self.layer3(self.layer2(self.layer1(x)))

@@ -46,6 +46,11 @@ class AlexNetV1(nn.Module):
         self.conv4 = nn.Sequential(nn.Conv2d(384, 384, 3, 1, groups=2), _norm(384), nn.ReLU())
         self.conv5 = nn.Sequential(nn.Conv2d(384, 256, 3, 1, groups=2))
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Modules whose outputs are the maps of the stages, in order; the last one's are the features."""
+        return ("conv1", "conv2", "conv3", "conv4")
+
     def forward(self, x: Tensor) -> Tensor:  # (B, 3, S, S) -> (B, 256, cells, cells)
         return self.conv5(self.conv4(self.conv3(self.conv2(self.conv1(x)))))
 

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from b2nn.convert import clip_latent_, latent_weights
+from b2nn.convert import clip_latent_, latent_weights, set_progress
 from b2nn.search.mixbin import Relaxation
 
 
@@ -72,6 +72,19 @@ class LatentWeightHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if self.active:
             clip_latent_(self.network)
+
+
+class BinaryProgressHook(Hook):
+    """Tells binary layers how far the phase is. That depends on the iteration alone, so resuming changes nothing."""
+
+    def __init__(self, network) -> None:
+        self.network = network
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        set_progress(self.network, batch_idx / runner.max_iters)
+
+    def after_train(self, runner) -> None:
+        set_progress(self.network, 1.0)
 
 
 class RelaxationHook(Hook):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from b2nn.convert import latent_weights
+from b2nn.recipe import DEFAULT, Recipe
+from b2nn.regularizers import kurtosis_loss
 from b2nn.search.mixbin import Relaxation
 from tracker import losses, targets
 from tracker.losses import Distillation
@@ -21,13 +26,16 @@ class PairTrainer(BaseModel):
         precision: ``float32`` or ``bfloat16``, of the forward and backward passes; weights stay float32.
         teacher: frozen full-precision network, with `distillation` the weights of what is learned from it.
         relaxation: MixBin's gates over the network's units, trained along in the search phase.
+        recipe: what the loss asks of latent weights.
     """
 
     def __init__(self, network: Network, precision: str = "float32", teacher: Network | None = None,
-                 distillation: Distillation | None = None, relaxation: Relaxation | None = None) -> None:
+                 distillation: Distillation | None = None, relaxation: Relaxation | None = None,
+                 recipe: Recipe = DEFAULT) -> None:
         super().__init__()
         self.network = network
         self.relaxation = relaxation
+        self.recipe = recipe
         self.dtype = getattr(torch, precision)
         self.distillation = distillation
         # In a tuple, so that the teacher is neither trained nor saved nor averaged with the student.
@@ -46,21 +54,30 @@ class PairTrainer(BaseModel):
         template, search = _images(template), _images(search)
         if self.relaxation is not None:
             self.relaxation.set_gates()
-        predictions, features = self._predict(self.network, template, search)
+        predictions, features, stages = self._predict(self.network, template, search)
         result = self._task(predictions, box, positive)
         if self._teacher:
             with torch.no_grad():
-                wanted, teacher_features = self._predict(self._teacher[0].to(search.device), template, search)
+                wanted, teacher_features, teacher_stages = self._predict(
+                    self._teacher[0].to(search.device), template, search)
             result |= losses.distill(predictions, wanted, features, teacher_features, self.distillation)
+            if self.distillation.blocks:
+                result["loss_blocks"] = self.distillation.blocks * losses.block_error(stages, teacher_stages)
+        if self.recipe.kurtosis:
+            result["loss_kurtosis"] = self.recipe.kurtosis * kurtosis_loss(self.network, self.recipe.kurtosis_target)
         if self.relaxation is not None:
             result["loss_crisp"] = self.relaxation.regularizer()
         return result
 
-    def _predict(self, network: Network, template: Tensor, search: Tensor) -> tuple[Predictions | Tensor, Tensor]:
+    def _predict(self, network: Network, template: Tensor, search: Tensor,
+                 ) -> tuple[Predictions | Tensor, Tensor, list[Tensor]]:
+        """Predictions, the search crop's features and, where the teacher's are to be met, its stages' maps."""
+        names = network.backbone.stages if self.distillation and self.distillation.blocks else ()
         with torch.autocast(search.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            features = network.features(search)
+            with outputs_of(network.backbone, names) as stages:
+                features = network.features(search)
             predictions = network.respond(network.embed(template), features)
-        return (predictions.float() if isinstance(predictions, Tensor) else predictions), features
+        return (predictions.float() if isinstance(predictions, Tensor) else predictions), features, stages
 
     def _task(self, predictions: Predictions | Tensor, box: Tensor, positive: Tensor) -> dict[str, Tensor]:
         if isinstance(self.network, SiamFC):
@@ -90,6 +107,22 @@ def parameter_groups(trainer: BaseModel, lr: float, weight_decay: float, gate_lr
     if gates:
         groups.append(dict(params=gates, lr=gate_lr, weight_decay=0.0))
     return groups
+
+
+@contextmanager
+def outputs_of(module: nn.Module, names: Iterable[str]) -> Iterator[list[Tensor]]:
+    """The outputs, in the order of execution, of the named parts of `module` while the context lasts.
+
+    Hooks that stayed would be copied along with the module, and b2nn binarizes no layer that has one.
+    """
+    outputs: list[Tensor] = []
+    hooks = [module.get_submodule(name).register_forward_hook(lambda _part, _inputs, output: outputs.append(output))
+             for name in names]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _images(crops: Tensor) -> Tensor:

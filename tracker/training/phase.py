@@ -18,7 +18,7 @@ from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from mmengine.runner import CheckpointLoader, Runner
 from torch.utils.data import DataLoader
 
-from tracker.training.hooks import ClockHook, LatentWeightHook, ProgressHook, RelaxationHook
+from tracker.training.hooks import BinaryProgressHook, ClockHook, LatentWeightHook, ProgressHook, RelaxationHook
 from tracker.training.loop import PairTrainLoop
 from tracker.training.module import PairTrainer, parameter_groups
 from tracker.training.teacher import MimicTrainer
@@ -60,7 +60,7 @@ def run_phase(trainer: PairTrainer | MimicTrainer, settings: PhaseSettings, load
     groups = parameter_groups(trainer, settings.lr, settings.weight_decay, settings.gate_lr)
     optimizer = torch.optim.AdamW(groups, lr=settings.lr)
     progress, clock = ProgressHook(label), ClockHook()
-    hooks: list[Hook] = [progress, clock, LatentWeightHook(trainer.network)]
+    hooks: list[Hook] = [progress, clock, BinaryProgressHook(trainer.network), LatentWeightHook(trainer.network)]
     if trainer.relaxation is not None:
         hooks.append(RelaxationHook(trainer.relaxation, runtime["log_interval"]))
     averaging = EMAHook(momentum=1 - settings.ema) if settings.ema else None

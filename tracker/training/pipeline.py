@@ -26,6 +26,7 @@ from b2nn.convert import binarize, reestimate_batchnorm
 from b2nn.cost import CostTable
 from b2nn.errors import PlanError
 from b2nn.plan import BinarizationPlan, all_binary, all_full, check_budget, load_plan, validate
+from b2nn.recipe import Recipe
 from b2nn.search import mixbin
 from b2nn.search import random as random_search
 from datasets.pairs import PairDataset, PairOptions
@@ -177,14 +178,15 @@ def _budgeted(job: Job, method: str, teacher: Network) -> Path:
     else:
         table = full_table
         plan = _plan(job, method, run, table, teacher, seconds)
-        binarize(network, plan, table)
+        binarize(network, plan, table, recipe(job.config))
     _say(f"{name}: counted FLOPs ratio {table.counted(plan.full) / full_table.total:.4f}"
          + (f" of a budget of {job.budget:g}" if method in NEEDS_BUDGET else "")
          + f"; {len(plan.binary)} of {len(table.eligible)} eligible units binary")
-    trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(job.config.finetune))
+    trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(job.config.finetune),
+                          recipe=recipe(job.config))
     seconds["finetune"] = _fit(job, "finetune", run, trainer)
     checkpoint = Checkpoint(_plain(job.config.model), _plain(job.config.tracking),
-                            plan if method != "pruned" else None, pruned)
+                            plan if method != "pruned" else None, pruned, recipe(job.config))
     _finish(run, network, checkpoint, plan, summarize(
         name, method, job.budget if method in NEEDS_BUDGET else None, table, plan, full_table,
         **_provenance(job, seconds)))
@@ -210,7 +212,7 @@ def _search(job: Job, run: RunFolder, table: CostTable, teacher: Network, file: 
     """MixBin's relaxed search from the full-precision weights; what stays is its plan and the gates' history."""
     network = unfrozen(teacher)
     options = typed(mixbin.MixBinOptions, job.config.search["mixbin"], "search.mixbin")
-    relaxation = mixbin.Relaxation(network, table, job.budget, options, job.seed)
+    relaxation = mixbin.Relaxation(network, table, job.budget, options, job.seed, recipe(job.config))
     section = job.config.search
     trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(section), relaxation)
     settings = PhaseSettings(section.iterations, section.lr, section.weight_decay, gate_lr=options.gate_lr)
@@ -275,6 +277,11 @@ def distillation(section: Config) -> Distillation | None:
     """The phase's weights of distillation, None where it asks for none."""
     options = section.get("distillation")
     return None if options is None else typed(Distillation, options, "distillation")
+
+
+def recipe(config: Config) -> Recipe:
+    """How binary units compute and train, in the finetune phase and in the search before it."""
+    return typed(Recipe, config.finetune.get("recipe", {}), "finetune.recipe")
 
 
 def _run_config(job: Job, method: str, budget: float | None) -> Config:
