@@ -27,6 +27,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--got10k", type=Path, metavar="ROOT", help="folder of GOT-10k, holding train/")
     parser.add_argument("--lasot", type=Path, metavar="ROOT", help="folder of LaSOT, holding CLASS/CLASS-N/")
     parser.add_argument("--images", type=Path, metavar="JSON", help="COCO-style annotations of still images")
+    parser.add_argument("--synthetic", action="store_true", help="add the embedded generated set to them (without "
+                        "any dataset it is used anyway); data.weights sets the shares")
+    parser.add_argument("--objects", type=Path, metavar="ROOT",
+                        help="images SEQ/NAME.jpg (GOT-10k's train/ will do): their objects are pasted into pairs")
+    parser.add_argument("--masks", type=Path, metavar="ROOT", help="their masks SEQ/NAME.png, 0 or 255")
     parser.add_argument("--lmdb", type=Path, metavar="DIR",
                         help="where the caches are, or are made (default: work_dirs/data/lmdb)")
     parser.add_argument("--work-dir", type=Path, help="for the runs (default: work_dirs/NAME of the configuration)")

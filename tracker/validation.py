@@ -67,10 +67,17 @@ class PhaseSection:
 
 
 @dataclass(frozen=True)
+class MimicSection(PhaseSection):
+    """The phase of feature mimicry. It needs no boxes: `pairs` may roam further than `data.pairs`, which it refines."""
+
+    pairs: PairOptions = field(default_factory=PairOptions)
+
+
+@dataclass(frozen=True)
 class FullPrecisionSection(PhaseSection):
     """The phase `fp`, and before it the phase in which the backbone mimics a teacher's features (None: none)."""
 
-    mimic: PhaseSection | None = None
+    mimic: MimicSection | None = None
 
 
 @dataclass(frozen=True)
@@ -165,22 +172,36 @@ def validate(config: Mapping[str, Any]) -> None:
     """
     sections: dict[str, Any] = {
         name: typed(kind, config[name], name) for name, kind in section_kinds(config).items()}
-    model, data = sections["model"], sections["data"]
-    _require_pairs(data.pairs)
-    for name in ("template_size", "search_size"):
-        drawn, wanted = getattr(data.pairs, name), getattr(model, name)
-        if drawn != wanted:
-            raise TrackerError(f"data.pairs.{name} is {drawn}, but model.{name} is {wanted}; set both to one size")
+    drawn = {"data.pairs.": pair_options(config, "fp")}
+    if sections["fp"].mimic:
+        drawn["fp.mimic.pairs."] = pair_options(config, "mimic")
+    for where, pairs in drawn.items():
+        _require_pairs(pairs, where)
+        for name in ("template_size", "search_size"):
+            size, wanted = getattr(pairs, name), getattr(sections["model"], name)
+            if size != wanted:
+                raise TrackerError(f"{where}{name} is {size}, but model.{name} is {wanted}; set both to one size")
 
 
-def _require_pairs(pairs: PairOptions) -> None:
-    where = "data.pairs."
-    _require(pairs, "from 0 to 1", where, negative=0 <= pairs.negative <= 1, grey=0 <= pairs.grey <= 1)
+def pair_options(config: Mapping[str, Any], phase: str) -> PairOptions:
+    """How a phase draws its pairs: `data.pairs`, which `fp.mimic.pairs` refines for the phase `mimic`.
+
+    Raises:
+        TrackerError: naming a field that is unknown or of another type.
+    """
+    pairs = typed(PairOptions, config["data"].get("pairs", {}), "data.pairs")
+    if phase != "mimic":
+        return pairs
+    return typed(PairOptions, config["fp"]["mimic"].get("pairs", {}), "fp.mimic.pairs", pairs)
+
+
+def _require_pairs(pairs: PairOptions, where: str) -> None:
+    _require(pairs, "from 0 to 1", where, negative=0 <= pairs.negative <= 1, anywhere=0 <= pairs.anywhere <= 1,
+             grey=0 <= pairs.grey <= 1)
     _require(pairs, "at least 0", where, max_gap=pairs.max_gap >= 0, context=pairs.context >= 0)
-    for name in ("template_view", "search_view"):
-        view = getattr(pairs, name)
-        _require(view, "at least 0", f"{where}{name}.", shift=view.shift >= 0, scale=view.scale >= 0,
-                 aspect=view.aspect >= 0)
+    for name, view in (("template_view", pairs.template_view), ("search_view", pairs.search_view),
+                       ("paste.view", pairs.paste.view)):
+        _require(view, "at least 0", f"{where}{name}.", **{limit: value >= 0 for limit, value in vars(view).items()})
     colour = vars(pairs.colour)
     _require(pairs.colour, "at least 0", f"{where}colour.", **{name: value >= 0 for name, value in colour.items()})
 

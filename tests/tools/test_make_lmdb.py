@@ -58,6 +58,16 @@ def test_caches_and_verifies(tmp_path, got10k):
     assert LmdbCache(tmp_path / "out/got10k-train").names == ("s00", "s01")
 
 
+def test_caches_objects(tmp_path):
+    mask = cv2.circle(np.zeros((90, 120), np.uint8), (60, 45), 25, 255, -1)
+    for name in ("images/v/00000001.jpg", "masks/v/00000001.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / name), mask)
+    done = make_lmdb("--objects", tmp_path / "images", "--masks", tmp_path / "masks", "--out", tmp_path / "out",
+                     "--verify")
+    assert done.stdout == f"{tmp_path}/out/objects: 1 sequences, 1 frames\n", done.stderr
+
+
 def test_full_frames(tmp_path, got10k):
     root = got10k(1, 2)
     assert make_lmdb("--got10k", root, "--out", tmp_path / "out", "--full-frames").returncode == 0
@@ -92,7 +102,9 @@ def test_goes_on_after_kill_9(tmp_path, got10k):
     (["--got10k", "nowhere"], "nowhere/train: folder not found; the GOT-10k root must hold train/"),
     (["--lasot", "nowhere"], "nowhere: LaSOT folder not found"),
     (["--images", "nowhere.json"], "nowhere.json: cannot read annotations (No such file or directory)"),
-    ([], "nothing to cache; give --got10k, --lasot, --images or --synthetic"),
+    ([], "nothing to cache; give --got10k, --lasot, --images, --synthetic or --objects"),
+    (["--objects", "images"], "objects are cut from images by masks: give --objects and --masks together"),
+    (["--objects", "images", "--masks", "nowhere"], "nowhere: no masks SEQ/NAME.png in this folder"),
     (["--got10k", "nowhere", "--workers", "0"], "--workers 0 is not possible; give 1 or more"),
 ])
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments, message):

@@ -43,7 +43,8 @@ def run(arguments: list[str], **kwargs) -> subprocess.CompletedProcess:
 
 def test_help_names_every_option():
     text = run([str(ROOT / "tools" / "train_tracker.py"), "--help"]).stdout
-    for option in ("--budget", "--method", "--baselines", "--config", "--got10k", "--lasot", "--images", "--work-dir",
+    for option in ("--budget", "--method", "--baselines", "--config", "--got10k", "--lasot", "--images", "--synthetic",
+                   "--objects", "--masks", "--work-dir",
                    "--plan", "--pretrained", "--resume", "--seed", "--device", "--cfg-options"):
         assert option in text
 

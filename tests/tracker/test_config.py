@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 from mmengine.config import Config
 
+from datasets.pairs import PairOptions
 from tracker.config import load_config, preset_names
 from tracker.errors import TrackerError
 from tracker.typed import typed
-from tracker.validation import validate
+from tracker.validation import pair_options, validate
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -23,6 +24,8 @@ def test_presets_are_valid(name):
     ("data.pairs.max_gap", 10),
     ("data.pairs.search_view.scale", 0.4),
     ("data.pairs.colour.blur", 0),
+    ("data.pairs.anywhere", 0.2),
+    ("data.pairs.paste.distractor", 0.5),
     ("data.weights.lasot", 0.3),
     ("fp.distillation.cls", 0.5),
     ("finetune.distillation.cls", 0.5),
@@ -62,7 +65,7 @@ def test_sections_of_the_other_network_have_its_fields():
 @pytest.mark.parametrize(("key", "message"), [
     ("fp.iteration", r"'iteration'; known are distillation, iterations"),
     ("search.mixbin.beta", r"'beta'; known are .*beta_end"),
-    ("data.pairs.search_view.size", r"'size'; known are aspect, scale, shift"),
+    ("data.pairs.search_view.size", r"'size'; known are aspect, rotation, scale, shift"),
     ("fp.distillation.clas", r"'clas'; known are blocks, box, cls, features"),
     ("fp.recipe", r"'recipe'; known are distillation"),
     ("finetune.recipe.colour", r"'colour'; known are estimator, kurtosis"),
@@ -96,6 +99,10 @@ def test_unknown_fields_list_the_known_ones(key, message):
     ("data.pairs.negative", 1.5, "from 0 to 1"),
     ("data.pairs.mirror", 1, "True or False"),
     ("data.pairs.search_view.scale", -1, "at least 0"),
+    ("data.pairs.search_view.rotation", -0.1, "at least 0"),
+    ("data.pairs.anywhere", 1.5, "from 0 to 1"),
+    ("data.pairs.paste.target", 1.5, "from 0 to 1"),
+    ("data.pairs.paste.view.shift", -1, "at least 0"),
     ("fp.iterations", 0, "at least 1"),
     ("fp.iterations", 1.5, "an integer"),
     ("fp.iterations", True, "an integer"),
@@ -125,6 +132,17 @@ def test_bad_values_are_named_with_what_is_allowed(key, value, allowed):
         validate(load_config("demo", {key: value}))
     message = str(error.value)
     assert message.startswith(f"{key} is {value!r}") and allowed in message and "\n" not in message
+
+
+def test_mimicry_refines_how_pairs_are_drawn():
+    config = load_config("nano", {"data.pairs.max_gap": 7, "fp.mimic.pairs.search_view.rotation": 0.3})
+    validate(config)
+    plain, mimic = pair_options(config, "fp"), pair_options(config, "mimic")
+    assert plain == pair_options(config, "finetune") == PairOptions(max_gap=7)
+    assert (mimic.max_gap, mimic.anywhere, mimic.search_view.rotation) == (7, 0.4, 0.3)
+    assert mimic.search_view.aspect == plain.search_view.aspect
+    with pytest.raises(TrackerError, match=r"fp\.mimic\.pairs\.anywhere is 2; it must be from 0 to 1"):
+        validate(load_config("nano", {"fp.mimic.pairs.anywhere": 2}))
 
 
 def test_a_source_without_a_weight_is_named():

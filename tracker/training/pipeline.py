@@ -29,7 +29,8 @@ from b2nn.plan import BinarizationPlan, all_binary, all_full, check_budget, load
 from b2nn.recipe import Recipe
 from b2nn.search import mixbin
 from b2nn.search import random as random_search
-from datasets.pairs import PairDataset, PairOptions
+from datasets.lmdb_cache import LmdbCache
+from datasets.pairs import PairDataset
 from tracker.checkpoint import Checkpoint, load_checkpoint
 from tracker.errors import TrackerError
 from tracker.losses import Distillation
@@ -42,6 +43,7 @@ from tracker.training.ranks import first_rank
 from tracker.training.runs import RunFolder, summarize, write_json
 from tracker.training.teacher import MimicTrainer, adopt_head, check_pupil, load_teacher
 from tracker.typed import typed
+from tracker.validation import pair_options
 from tracker.validation import validate as validate_config
 
 PHASES = ("mimic", "fp", "search", "finetune")
@@ -71,6 +73,7 @@ class Job:
         pretrained: weights to begin with.
         teacher: name and weights of a published tracker that teaches the full-precision one, see `training.teacher`.
         resume: go on with unfinished runs.
+        objects: cache of cut-out objects to paste into pairs; None for no pasting.
     """
 
     config: Config
@@ -84,6 +87,7 @@ class Job:
     pretrained: Path | None = None
     teacher: tuple[str, Path] | None = None
     resume: bool = False
+    objects: LmdbCache | None = None
 
 
 def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: Path | None = None,
@@ -247,7 +251,7 @@ def _loader(job: Job, phase: str, iterations: int) -> DataLoader:
     seed = job.seed * 10 + ("fp", "search", "finetune", "mimic").index(phase)
     weights = [data.weights[cache.folder.name.split("-")[0]] for cache in job.caches]
     dataset = PairDataset(job.caches, iterations * data.batch_size * get_world_size(), seed,
-                          typed(PairOptions, data["pairs"], "data.pairs"), weights)
+                          pair_options(job.config, phase), weights, job.objects)
     return pair_loader(dataset, iterations, data.batch_size, data.workers)
 
 
@@ -291,7 +295,7 @@ def _run_config(job: Job, method: str, budget: float | None) -> Config:
         method=method,
         budget=budget if method in NEEDS_BUDGET else None,
         seed=job.seed,
-        data=[f"{cache.folder.name}: {cache.source}" for cache in job.caches],
+        data=[f"{cache.folder.name}: {cache.source}" for cache in (*job.caches, job.objects) if cache is not None],
         processes=get_world_size(),
         plan=str(job.plan) if job.plan and method == "mixbin" else None,
         pretrained=str(job.pretrained) if job.pretrained else None,
