@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
+
+from b2nn.cost import CostTable
+
+
+def choose(table: CostTable, budget: float, values: Mapping[str, float],
+           preference: Mapping[str, float] | None = None) -> list[str]:
+    """The eligible units of greatest total value that the budget lets stay in full precision.
+
+    Whatever still fits beside them is kept too, the most preferred first. Ties go to the first name.
+
+    Args:
+        values: of every eligible unit, by name; those of no or negative value are only kept where room is left.
+        preference: for the room that is left; the values by default.
+    """
+    names = sorted(unit.name for unit in table.eligible)
+    savings = np.array([table.unit(name).saving for name in names])
+    capacity = table.capacity(budget)
+    chosen = solve(np.array([values[name] for name in names]), savings, capacity)
+    chosen = fill(chosen, np.array([(preference or values)[name] for name in names]), savings, capacity)
+    return [name for name, keep in zip(names, chosen, strict=True) if keep]
 
 
 def solve(values: np.ndarray, costs: np.ndarray, capacity: float) -> np.ndarray:

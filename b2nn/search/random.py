@@ -11,23 +11,30 @@ rounding.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from b2nn.cost import CostTable
-from b2nn.plan import BinarizationPlan, check_budget, make_plan
 from b2nn.search.knapsack import fits
+from b2nn.search.problem import Problem
+from b2nn.search.run import Result, Run
 
 CELLS = 4096  # of the capacity; finer cells cost memory, coarser ones more draws
 
 
-def search(table: CostTable, budget: float, seed: int) -> BinarizationPlan:
-    """A plan drawn uniformly from the maximal plans within `budget`; `BudgetError` if there is none."""
-    check_budget(table, budget)
-    costs = np.array([unit.saving for unit in table.eligible])
-    chosen = draw_maximal(costs, table.capacity(budget), np.random.default_rng(seed))
-    full = [unit.name for unit, keep in zip(table.eligible, chosen, strict=True) if keep]
-    return make_plan(table, full, budget, "random", seed)
+@dataclass(frozen=True)
+class Options:
+    """There is nothing to choose."""
+
+
+def search(problem: Problem, budget: float, seed: int = 0, options: Options | None = None,
+           state: Path | None = None) -> Result:
+    """A plan drawn uniformly from the maximal plans within `budget`; needs neither weights nor data."""
+    run = Run(problem, "random", budget, seed, options or Options(), state)
+    units = problem.table.eligible
+    chosen = draw_maximal(np.array([unit.saving for unit in units]), run.capacity, np.random.default_rng(seed))
+    return run.finish([unit.name for unit, keep in zip(units, chosen, strict=True) if keep])
 
 
 def draw_maximal(costs: np.ndarray, capacity: float, rng: np.random.Generator) -> np.ndarray:

@@ -14,7 +14,8 @@ import numpy as np
 from eval.metrics import BenchmarkScores
 from eval.reporting.gather import Evaluation, Result
 
-METHODS = ("fp", "mixbin", "random", "pruned", "bnn")
+METHODS = ("fp", "mixbin", "iterative", "evolution", "exhaustive", "sensitivity", "hessian", "uniform", "random",
+           "pruned", "bnn")
 """The order of methods in tables; others follow, peers come last."""
 
 

