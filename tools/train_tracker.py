@@ -11,15 +11,16 @@ import argparse
 import os
 from pathlib import Path
 
+from b2nn.search import STRATEGIES
 from tracker.cli import run
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", type=float, help="counted FLOPs as a share of full precision, in (0, 1]")
-    parser.add_argument("--method", choices=("mixbin", "random", "pruned", "fp", "bnn"), default="mixbin",
-                        help="how the budget is kept: searched, random or pruned; fp: no budget; bnn: every "
-                             "eligible unit binary (default: mixbin)")
+    parser.add_argument("--method", choices=(*STRATEGIES, "pruned", "bnn", "fp"), default="mixbin",
+                        help="how the budget is kept: by a search strategy, or pruned; bnn: every eligible unit "
+                             "binary; fp: no budget (default: mixbin)")
     parser.add_argument("--baselines", action="store_true",
                         help="also train random and pruned at the same budget, seed, data and schedule")
     parser.add_argument("--config", default="demo", metavar="NAME|FILE",

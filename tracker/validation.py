@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from b2nn.recipe import Recipe
-from b2nn.search.mixbin import MixBinOptions
+from b2nn.search import evolution, exhaustive, hessian, iterative, uniform
+from b2nn.search.gates import MixBinOptions
 from datasets.pairs import PairOptions
 from tracker.errors import TrackerError
 from tracker.localize import AnchorFreeOptions, ScaleSearchOptions
@@ -81,10 +82,37 @@ class FullPrecisionSection(PhaseSection):
 
 
 @dataclass(frozen=True)
+class CandidateOptions:
+    """Batches of pairs that strategies other than MixBin work with; all are held in memory.
+
+    Attributes:
+        train_batches: to train candidates on and to look at the loss's curvature.
+        held_out_batches: to judge candidates on; other pairs of the same sequences.
+        batchnorm_batches: how many of the first ones give a candidate its BatchNorm statistics.
+    """
+
+    train_batches: int = 20
+    held_out_batches: int = 6
+    batchnorm_batches: int = 6
+
+    def __post_init__(self) -> None:
+        _require(self, "at least 1", **{name: value >= 1 for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
 class SearchSection(PhaseSection):
-    """The search phase, with the options of MixBin."""
+    """The search phase, which is MixBin's, and the options of all strategies by their names.
+
+    The other strategies need no phase, only batches: see `candidates`.
+    """
 
     mixbin: MixBinOptions = field(default_factory=MixBinOptions)
+    candidates: CandidateOptions = field(default_factory=CandidateOptions)
+    iterative: iterative.Options = field(default_factory=iterative.Options)
+    evolution: evolution.Options = field(default_factory=evolution.Options)
+    exhaustive: exhaustive.Options = field(default_factory=exhaustive.Options)
+    hessian: hessian.Options = field(default_factory=hessian.Options)
+    uniform: uniform.Options = field(default_factory=uniform.Options)
 
 
 @dataclass(frozen=True)

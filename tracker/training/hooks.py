@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from b2nn.convert import clip_latent_, latent_weights, set_progress
-from b2nn.search.mixbin import Relaxation
+from b2nn.search.relaxation import Relaxation
 
 
 class ProgressHook(Hook):
@@ -88,7 +88,7 @@ class BinaryProgressHook(Hook):
 
 
 class RelaxationHook(Hook):
-    """Drives MixBin's continuation schedule and keeps the gates' history."""
+    """Drives MixBin's continuation schedule, keeps the gates' history and ends the search once they have decided."""
 
     def __init__(self, relaxation: Relaxation, interval: int) -> None:
         self.relaxation, self.interval = relaxation, interval
@@ -97,8 +97,11 @@ class RelaxationHook(Hook):
         self.relaxation.set_progress(batch_idx / max(1, runner.max_iters - 1))
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        if batch_idx % self.interval == 0 or batch_idx + 1 == runner.max_iters:
+        decided = self.relaxation.crisp()
+        if decided or batch_idx % self.interval == 0 or batch_idx + 1 == runner.max_iters:
             self.relaxation.record(batch_idx)
+        if decided:
+            runner.train_loop.stop_training = True
 
     def before_save_checkpoint(self, runner, checkpoint) -> None:
         checkpoint["gates"] = self.relaxation.trace()

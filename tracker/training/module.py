@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from b2nn.convert import latent_weights
 from b2nn.recipe import DEFAULT, Recipe
 from b2nn.regularizers import kurtosis_loss
-from b2nn.search.mixbin import Relaxation
+from b2nn.search.relaxation import Relaxation
 from tracker import losses, targets
 from tracker.losses import Distillation
 from tracker.models import Network, Predictions, SiamFC

@@ -1,7 +1,7 @@
 """From options to trained trackers: the full-precision tracker, then each method at the budget.
 
     <work dir>/fp/                 shared by all methods: mimic/ (with a teacher), fp/
-    <work dir>/<method>-<budget>/  one tracker a folder: search/ (MixBin only), finetune/
+    <work dir>/<method>-<budget>/  one tracker a folder: search/ (where a plan is searched for), finetune/
 
 All methods start from the same full-precision weights and see the same data, schedule and distillation; only the
 plan (or, for `pruned`, the shape) differs.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import json
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,7 @@ from b2nn.cost import CostTable
 from b2nn.errors import PlanError
 from b2nn.plan import BinarizationPlan, all_binary, all_full, check_budget, load_plan, validate
 from b2nn.recipe import Recipe
-from b2nn.search import mixbin
-from b2nn.search import random as random_search
+from b2nn.search import STRATEGIES, exhaustive, mixbin, strategy
 from datasets.lmdb_cache import LmdbCache
 from datasets.pairs import PairDataset
 from tracker.checkpoint import Checkpoint, load_checkpoint
@@ -36,6 +36,8 @@ from tracker.errors import TrackerError
 from tracker.losses import Distillation
 from tracker.models import Network, build_network, cost_table, example_inputs
 from tracker.pretrained import check_pretrained, load_pretrained
+from tracker.training.candidates import BLIND, JUDGES, candidate_options, candidate_problem, strategy_options
+from tracker.training.gate_plot import plot_gates
 from tracker.training.loop import pair_loader
 from tracker.training.module import PairTrainer
 from tracker.training.phase import PhaseSettings, run_phase
@@ -48,13 +50,14 @@ from tracker.validation import validate as validate_config
 
 PHASES = ("mimic", "fp", "search", "finetune")
 BASELINES = ("random", "pruned")
-NEEDS_BUDGET = ("mixbin", "random", "pruned")
+NEEDS_BUDGET = (*STRATEGIES, "pruned")
 BATCHNORM_BATCHES = 30
 CPU = torch.device("cpu")
 # What a run depends on; the rest of the configuration may change between runs of one work dir.
 FP_SECTIONS = ("model", "data", "fp", "runtime", "run")
 FINETUNE_SECTIONS = (*FP_SECTIONS, "finetune")
 ALL_SECTIONS = (*FINETUNE_SECTIONS, "search")
+SEARCHED = tuple(name for name in STRATEGIES if name != "random")  # whose plan the section `search` has a say in
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: 
             raise PlanError(f"--plan {plan}: {error}") from error
         if table.ratio(given.full) > budget:
             raise TrackerError(f"--plan {plan}: its ratio {table.ratio(given.full):.4f} is over --budget {budget:g}")
+    if "exhaustive" in methods:
+        exhaustive.check(table, strategy_options(config, "exhaustive"))
     if "pruned" in methods:  # channels cannot be removed as far as bits can; better said now than after the others
         pruning.prune(network, *example_inputs(network), budget=budget, keep=network.prune_keep)
 
@@ -160,13 +165,13 @@ def _full_precision(job: Job) -> Network:
     plan = all_full(table)
     checkpoint = Checkpoint(_plain(job.config.model), _plain(job.config.tracking))
     _finish(run, network, checkpoint, plan, summarize(
-        "fp", "fp", None, table, plan, table, **_provenance(job, seconds)))
+        "fp", "fp", None, table, plan, table, **_provenance(job, seconds, "fp")))
     return _load(run, job)
 
 
 def _budgeted(job: Job, method: str, teacher: Network) -> Path:
     name = run_name(method, job.budget)
-    run = RunFolder(job.work_dir / name, ALL_SECTIONS if method == "mixbin" else FINETUNE_SECTIONS)
+    run = RunFolder(job.work_dir / name, ALL_SECTIONS if method in SEARCHED else FINETUNE_SECTIONS)
     config = _run_config(job, method, job.budget)
     if first_rank(lambda: run.claim(config, job.resume)):
         _say(f"{run.path}: finished before, used as it is")
@@ -193,7 +198,7 @@ def _budgeted(job: Job, method: str, teacher: Network) -> Path:
                             plan if method != "pruned" else None, pruned, recipe(job.config))
     _finish(run, network, checkpoint, plan, summarize(
         name, method, job.budget if method in NEEDS_BUDGET else None, table, plan, full_table,
-        **_provenance(job, seconds)))
+        **_provenance(job, seconds, method)))
     return run.path
 
 
@@ -201,13 +206,13 @@ def _plan(job: Job, method: str, run: RunFolder, table: CostTable, teacher: Netw
           seconds: dict[str, float]) -> BinarizationPlan:
     if method == "bnn":
         return all_binary(table)
-    if method == "random":
-        return random_search.search(table, job.budget, job.seed)
-    if job.plan:
+    if job.plan and method == "mixbin":
         return load_plan(job.plan)
     file = run.path / "search" / "plan.json"
-    if not file.is_file():
+    if not file.is_file() and method == "mixbin":
         _search(job, run, table, teacher, file)
+    elif not file.is_file():
+        _judge(job, method, table, teacher, file)
     seconds["search"] = json.loads(file.with_name("trace.json").read_text())["seconds"]
     return load_plan(file)
 
@@ -222,9 +227,37 @@ def _search(job: Job, run: RunFolder, table: CostTable, teacher: Network, file: 
     settings = PhaseSettings(section.iterations, section.lr, section.weight_decay, gate_lr=options.gate_lr)
     seconds = run_phase(trainer, settings, _loader(job, "search", section.iterations), file.parent,
                         f"{run.path.name} search", job.config.runtime, job.seed, job.device)
+    trace = relaxation.trace()
+    steps = trace["steps"][-1]["step"] + 1
+    if trace["crisp_at"] is not None:
+        _say(f"{run.path.name} search: all gates crisp after {steps} of {section.iterations} iterations")
     plan = relaxation.finish()
     if is_main_process():
-        write_json(file.with_name("trace.json"), relaxation.trace() | {"seconds": seconds})
+        plot_gates(trace, plan.full, file.with_name("gates.png"))
+    _keep(plan, trace | {"forward_passes": steps, "backward_passes": steps, "seconds": seconds}, file)
+
+
+def _judge(job: Job, method: str, table: CostTable, teacher: Network, file: Path) -> None:
+    """A search by a strategy that judges candidates, from the full-precision weights."""
+    section, options = job.config.search, candidate_options(job.config)
+    network = unfrozen(teacher).to(job.device).to(memory_format=torch.channels_last)
+    batches: Iterable = ()
+    if method not in BLIND:
+        count = options.train_batches + options.held_out_batches
+        # Not dealt to the processes: all judge by the same pairs.
+        batches = DataLoader(_pairs(job, "search", count * job.config.data.batch_size), job.config.data.batch_size)
+        _say(f"{file.parent}: {method} on {count} batches")
+    problem = candidate_problem(network, table, batches, job.config, teacher, distillation(section),
+                                recipe(job.config), job.device)
+    plan, trace = strategy(method)(problem, job.budget, job.seed, strategy_options(job.config, method),
+                                   file.with_name("state.jsonl"))
+    _keep(plan, trace, file)
+
+
+def _keep(plan: BinarizationPlan, trace: dict[str, Any], file: Path) -> None:
+    """Write what a search leaves; the plan last, which marks it as done."""
+    if is_main_process():
+        write_json(file.with_name("trace.json"), trace)
         replace(plan, trace="trace.json").save(file)
     barrier()
 
@@ -247,12 +280,16 @@ def _fit(job: Job, phase: str, run: RunFolder, trainer: PairTrainer | MimicTrain
 
 def _loader(job: Job, phase: str, iterations: int) -> DataLoader:
     data = job.config.data
+    dataset = _pairs(job, phase, iterations * data.batch_size * get_world_size())
+    return pair_loader(dataset, iterations, data.batch_size, data.workers)
+
+
+def _pairs(job: Job, phase: str, count: int) -> PairDataset:
+    """The first `count` pairs of a phase."""
     # Phases draw from different streams, methods of one phase from the same.
     seed = job.seed * 10 + ("fp", "search", "finetune", "mimic").index(phase)
-    weights = [data.weights[cache.folder.name.split("-")[0]] for cache in job.caches]
-    dataset = PairDataset(job.caches, iterations * data.batch_size * get_world_size(), seed,
-                          pair_options(job.config, phase), weights, job.objects)
-    return pair_loader(dataset, iterations, data.batch_size, data.workers)
+    weights = [job.config.data.weights[cache.folder.name.split("-")[0]] for cache in job.caches]
+    return PairDataset(job.caches, count, seed, pair_options(job.config, phase), weights, job.objects)
 
 
 def _finish(run: RunFolder, network: Network, checkpoint: Checkpoint, plan: BinarizationPlan,
@@ -304,11 +341,12 @@ def _run_config(job: Job, method: str, budget: float | None) -> Config:
     return config
 
 
-def _provenance(job: Job, seconds: dict[str, float]) -> dict[str, Any]:
+def _provenance(job: Job, seconds: dict[str, float], method: str) -> dict[str, Any]:
     """What else the summary tells: where the numbers come from."""
+    trained = [phase for phase in seconds if phase != "search" or method not in JUDGES]
     return {
         "seed": job.seed,
-        "iterations": {phase: _section(job.config, phase).iterations for phase in seconds},
+        "iterations": {phase: _section(job.config, phase).iterations for phase in trained},
         "seconds": {phase: round(value, 1) for phase, value in seconds.items()},
         "device": str(job.device),
         "threads": torch.get_num_threads(),

@@ -1,0 +1,129 @@
+"""Plans that the strategies of `b2nn.search` find for a tracker, on a tiny generated set."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from b2nn.errors import B2nnError
+from b2nn.plan import load_plan
+from tests.tracker.test_training import config
+from tracker.errors import TrackerError
+from tracker.runs import find_runs
+from tracker.training import candidates, pipeline
+from tracker.training.gate_plot import plot_gates
+from tracker.training.pipeline import Job, check, train
+
+QUICK = {"search.candidates": dict(train_batches=2, held_out_batches=1, batchnorm_batches=1),
+         "search.evolution": dict(population=3, generations=2, elite=1, tournament=2),
+         "search.iterative": dict(steps=1), "search.hessian": dict(probes=1), "finetune.iterations": 1}
+
+
+@pytest.fixture(scope="module")
+def full(caches, tmp_path_factory) -> Path:
+    """A work dir that holds the full-precision tracker."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("runs")
+    train(Job(config(**QUICK), ("fp",), None, folder, caches))
+    return folder
+
+
+@pytest.fixture
+def folder(full, tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(pipeline, "BATCHNORM_BATCHES", 1)
+    shutil.copytree(full / "fp", tmp_path / "fp")
+    return tmp_path
+
+
+@pytest.mark.parametrize("method", ["evolution", "hessian", "sensitivity", "uniform", "random"])
+def test_a_strategy_trains_a_tracker_within_the_budget(folder, caches, method):
+    train(Job(config(**QUICK), (method,), 0.5, folder, caches))
+    run, = (run for run in find_runs(folder) if run.name == f"{method}-0.5")
+    assert run.summary["method"] == method and run.summary["flops_ratio"] <= 0.5
+    assert set(run.summary["seconds"]) == {"search", "finetune"}
+    assert set(run.summary["iterations"]) == {"finetune"}
+    trace = json.loads((folder / f"{method}-0.5" / "search" / "trace.json").read_text())
+    assert trace["strategy"] == method and (trace["forward_passes"] > 0) == (method not in candidates.BLIND)
+    plan = load_plan(folder / f"{method}-0.5" / "search" / "plan.json")
+    assert plan.trace == "trace.json" and plan.strategy == method
+
+
+def test_a_killed_search_goes_on_to_the_end_of_a_straight_one(folder, caches, monkeypatch):
+    settings = config(**QUICK)
+    train(Job(settings, ("sensitivity",), 0.5, folder, caches))
+    search = folder / "sensitivity-0.5" / "search"
+    straight = {name: (search / name).read_text() for name in ("plan.json", "trace.json")}
+    shutil.rmtree(search.parent)
+
+    calls = iter(range(9))
+
+    class Dying(candidates.PairTrainer):
+        def forward(self, *args, **kwargs):
+            if next(calls, None) is None:
+                raise KeyboardInterrupt
+            return super().forward(*args, **kwargs)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(candidates, "PairTrainer", Dying)
+        train(Job(settings, ("sensitivity",), 0.5, folder, caches))
+    lines = (search / "state.jsonl").read_text().splitlines()
+    assert len(lines) == 1 + 4 and not (search / "plan.json").exists()  # two calls of the loss a candidate
+    train(Job(settings, ("sensitivity",), 0.5, folder, caches, resume=True))
+    assert (search / "state.jsonl").read_text().splitlines()[:5] == lines
+    assert (search / "plan.json").read_text() == straight["plan.json"]
+    traces = [json.loads(text) | {"seconds": None} for text in ((search / "trace.json").read_text(),
+                                                                straight["trace.json"])]
+    assert traces[0] == traces[1]
+
+
+def test_candidates_are_judged_by_pairs_that_none_is_trained_on(caches):
+    job = Job(config(**QUICK), ("iterative",), 0.5, Path(), caches)
+    pairs = [item["search"] for item in (pipeline._pairs(job, "search", 6)[index] for index in range(6))]
+    assert all(not torch.equal(torch.as_tensor(held), torch.as_tensor(trained))
+               for held in pairs[4:] for trained in pairs[:4])
+
+
+def test_what_cannot_be_enumerated_is_refused_before_anything_is_trained():
+    with pytest.raises(B2nnError, match=r"eligible layers have 2\^\d+ mixes"):
+        check(config(**{"search.exhaustive.max_units": 2}), ("exhaustive",), 0.5)
+
+
+@pytest.mark.parametrize(("field", "value", "message"), [
+    ("search.uniform.keep", "middle", r"search\.uniform\.keep is 'middle', but must be first or last"),
+    ("search.candidates.held_out_batches", 0, r"search\.candidates\.held_out_batches is 0; it must be at least 1"),
+    ("search.evolution.elite", 99, r"search\.evolution\.elite is 99, but must be"),
+])
+def test_options_of_strategies_are_checked(field, value, message):
+    with pytest.raises(TrackerError, match=message):
+        check(config(**{field: value}), ("random",), 0.5)
+
+
+def test_mixbin_stops_when_its_gates_have_decided(folder, caches, capsys):
+    # Every gate is less open than 0.26, so that the search is over once its target has reached the budget.
+    train(Job(config(**QUICK, **{"search.iterations": 9, "search.mixbin.crisp": 0.26}), ("mixbin",), 0.5, folder,
+              caches))
+    assert "all gates crisp after 5 of 9 iterations" in capsys.readouterr().out
+    search = folder / "mixbin-0.5" / "search"
+    trace = json.loads((search / "trace.json").read_text())
+    assert trace["crisp_at"] == trace["steps"][-1]["step"] == 4 and trace["backward_passes"] == 5
+    assert load_plan(search / "plan.json").ratio <= 0.5
+    assert cv2.imread(str(search / "gates.png")) is not None
+
+
+def test_the_picture_of_the_gates_has_room_for_every_name(tmp_path):
+    units = [f"backbone.layer{i // 8 + 1}.{i % 8}.conv" for i in range(32)]
+    steps = [{"step": step, "ratio": 1 - step / 200, "gates": list(np.linspace(0, 1, 32) ** (1 + step / 10))}
+             for step in range(0, 100, 5)]
+    for count in (1, 32):
+        trace = {"units": units[:count], "budget": 0.5,
+                 "steps": [step | {"gates": step["gates"][:count]} for step in steps]}
+        plot_gates(trace, (units[0],), tmp_path / f"{count}.png")
+    heights = [cv2.imread(str(tmp_path / f"{count}.png")).shape[0] for count in (1, 32)]
+    assert heights[1] - heights[0] >= 31 * 20  # pixels a row
+    assert len(list(tmp_path.iterdir())) == 2
