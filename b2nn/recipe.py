@@ -31,7 +31,8 @@ class Recipe:
               no cost here counts: a baseline only.
             - ``adabin``: adaptive binary sets (arXiv 2208.08084). Weights are μ ± σ, the mean and standard deviation of
               w_o; inputs are b ± δ with one learned δ a layer and the shift b of each channel as their centre, where
-              the paper has one centre a layer. See `b2nn.layers` for the packed form.
+              the paper has one centre a layer. See `b2nn.layers` for the packed form; its sum of input bits, a share
+              1 / outputs of the layer's binary work, is not counted as cost.
         kurtosis: weight of `b2nn.regularizers.kurtosis_loss` in the loss.
         kurtosis_target: kurtosis that latent weights are drawn to: 1.8 is a uniform distribution's (KURE, arXiv
             2002.07686), 1 that of two equal peaks, 3 a normal distribution's.

@@ -74,11 +74,11 @@ def test_a_linear_layer_is_integer_sums_and_one_affine_map_a_channel(scale):
 
 @torch.no_grad()
 def test_xnor_scales_every_position_by_the_mean_magnitude_of_its_window():
-    layer = randomized(BinaryConv2d(4, 2, 3, groups=2, bias=False, recipe=Recipe(scale="xnor")))
+    layer = randomized(BinaryConv2d(4, 4, 3, groups=2, bias=False, recipe=Recipe(scale="xnor")))
     plain = BinaryConv2d.from_conv(layer)
     plain.shift.copy_(layer.shift)
     x = torch.randn(1, 4, 3, 3)
-    windows = (x - layer.shift.view(-1, 1, 1)).abs()[0].view(2, -1).mean(1)  # one window a group
+    windows = (x - layer.shift.view(-1, 1, 1)).abs()[0].view(2, -1).mean(1)[[0, 0, 1, 1]]  # one a group of channels
     assert torch.allclose(layer(x)[0, :, 0, 0], plain(x)[0, :, 0, 0] * windows, atol=1e-6)
     linear = randomized(BinaryLinear(4, 2, bias=False, recipe=Recipe(scale="xnor")))
     once, twice = linear(linear.shift + torch.eye(4)), linear(linear.shift + 2 * torch.eye(4))
