@@ -36,15 +36,19 @@ def lines() -> Callable[..., Path]:
 
 @pytest.fixture
 def masked(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
-    """Roots of images and masks: videos whose object is a white rectangle x, y, w, h on black, one a frame."""
+    """Roots of images and masks: videos whose object is white on black, a rectangle x, y, w, h or the disc in it."""
 
     def make(boxes: dict[str, list[tuple[int, int, int, int]]], size: tuple[int, int] = (160, 120),
-             ) -> tuple[Path, Path]:
+             discs: bool = False) -> tuple[Path, Path]:
         roots = tmp_path / "images", tmp_path / "masks"
         for name, rows in boxes.items():
             for number, (x, y, width, height) in enumerate(rows, start=1):
                 mask = np.zeros((size[1], size[0]), np.uint8)
-                mask[y:y + height, x:x + width] = 255
+                if discs:
+                    centre, half = (x + width // 2, y + height // 2), (width // 2, height // 2)
+                    cv2.ellipse(mask, centre, half, 0, 0, 360, 255, -1)
+                else:
+                    mask[y:y + height, x:x + width] = 255
                 for root, suffix in zip(roots, (".jpg", ".png"), strict=True):
                     (root / name).mkdir(parents=True, exist_ok=True)
                     cv2.imwrite(str(root / name / f"{number:08d}{suffix}"), mask)

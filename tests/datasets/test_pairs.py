@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from datasets.errors import DataError
 from datasets.lmdb_cache import CacheOptions, LmdbCache, write
 from datasets.opencv import cv2
-from datasets.pairs import PairDataset, PairOptions
+from datasets.pairs import PairDataset, PairOptions, _is_target
 from datasets.paste import PasteOptions
 from datasets.sequence import Sequence
 from datasets.sources import make_objects
@@ -159,6 +159,17 @@ def test_target_outside_the_crop_is_no_positive(open_cache):
         assert 0 <= (x1 + x2) / 2 < 255 and 0 <= (y1 + y2) / 2 < 255
 
 
+@pytest.mark.parametrize(("box", "target"), [
+    ((10, 10, 60, 90), True),
+    ((-30, 200, 40, 300), True),    # its centre is in the crop
+    ((-90, 10, 60, 90), False),
+    ((10, 200, 60, 320), False),
+    ((40, 40, 40, 40), False),      # so thin that nothing of it was left
+])
+def test_a_target_has_an_area_and_its_centre_in_the_crop(box, target):
+    assert _is_target(np.array(box, dtype=float), 255) is target
+
+
 def test_turned_target_is_bounded(open_cache):
     turned = replace(PairOptions().search_view, rotation=0.4)
     options = PairOptions(negative=0, grey=0, colour=STILL, search_view=turned)
@@ -181,9 +192,9 @@ def test_search_crops_anywhere_spread_the_target_over_the_crop(open_cache):
 
 @pytest.fixture
 def objects(tmp_path, masked):
-    """Cut-outs of two videos of white rectangles."""
+    """Cut-outs of two videos of white discs, which turned do not fill their turned boxes."""
     boxes = {"one": [(20, 30, 40, 25), (30, 20, 60, 30)], "two": [(10, 10, 30, 60), (10, 10, 44, 44)]}
-    return make_objects(tmp_path / "caches", *masked(boxes))
+    return make_objects(tmp_path / "caches", *masked(boxes, discs=True))
 
 
 @pytest.fixture
@@ -204,7 +215,6 @@ def test_pasted_pairs_show_one_object_twice_in_its_exact_box(dark, objects):
     for index in range(60):
         pair = dataset[index]
         assert pair["positive"] == 1
-        # Soft edges round the corners off, by half a pixel of the cut-out.
         np.testing.assert_allclose(bright_bounds(pair["search"]), np.clip(pair["box"].numpy(), 0, 255), atol=2)
         x1, y1, x2, y2 = bright_bounds(pair["template"])
         assert abs(x1 + x2 - 127) / 2 <= 6 and abs(y1 + y2 - 127) / 2 <= 6

@@ -31,6 +31,8 @@ def test_an_empty_crop_changes_nothing():
 def test_tint_scales_channels_and_stays_below_alpha():
     result = paste(block(0, 0, 100, 100), np.zeros((100, 100, 3), np.uint8), np.array([0.5, 1, 9]))
     assert result[50, 50].tolist() == [50, 100, 255]
+    faint = np.full((4, 4, 4), 60, np.uint8)  # white, nearly transparent
+    assert (paste(faint, np.zeros((4, 4, 3), np.uint8), np.full(3, 9.0)) == 60).all()
 
 
 @pytest.mark.parametrize(("place", "hidden"), [

@@ -58,6 +58,13 @@ def test_turned_box_is_bounded_about_its_centre(seed, mirror):
     assert width == pytest.approx(40 * np.cos(angle) + 20 * np.sin(angle))
 
 
+def test_turns_reach_their_limit_and_not_beyond():
+    limits = ViewRange(shift=0, scale=0, rotation=0.4)
+    matrices = [random_view(np.random.default_rng(seed), Region(0, 0, 9), 9, limits, False).matrix for seed in range(60)]
+    angles = [np.arctan2(matrix[1, 0], matrix[0, 0]) for matrix in matrices]
+    assert -0.4 <= min(angles) < -0.3 and 0.3 < max(angles) <= 0.4
+
+
 def test_turned_pixels_lie_in_the_turned_box():
     image = np.zeros((100, 100, 3), np.uint8)
     image[40:60, 30:70] = 255
