@@ -21,7 +21,8 @@ class Distillation:
         cls: cross-entropy with the teacher's classification.
         box: 1 - GIoU with the teacher's boxes, where the teacher sees the target.
         features: squared error of the neck's features, in units of their variance over the batch.
-        blocks: error of the maps of the backbone's stages before the neck, see `block_error`.
+        blocks: the same of the maps of the backbone's stages, see `block_error`; the teacher's backbone must have the
+            same channels.
     """
 
     cls: float = 1.0
@@ -87,7 +88,7 @@ def distill(predictions: Predictions | Tensor, teacher: Predictions | Tensor, fe
 
 
 def block_error(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
-    """Mean over the stages of `feature_error`.
+    """Mean over the stages of `feature_error`, so that each learns from where the teacher's is, not through the next.
 
     Args:
         maps, wanted: (B, C, H, W) of each stage.

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker import losses
-from tracker.losses import Distillation, balanced_cross_entropy, distill, giou
+from tracker.losses import Distillation, balanced_cross_entropy, block_error, distill, giou
 from tracker.models import Predictions
 from tracker.targets import Targets
 
@@ -62,3 +62,10 @@ def test_weights_of_zero_leave_a_term_out():
     features = torch.randn(1, 3, 4, 4)
     weights = Distillation(cls=0.0, box=0.0, features=0.0)
     assert distill(predictions(1.0, 2.0), predictions(0.0, 3.0), features, features, weights) == {}
+
+
+def test_the_error_of_blocks_is_the_mean_over_stages_in_units_of_the_teachers_variance():
+    small, large = torch.randn(2, 3, 8, 8), 100 * torch.randn(2, 5, 4, 4)
+    assert block_error([small, large], [small, large]) == 0
+    constant = large.mean((0, 2, 3), keepdim=True).expand_as(large)  # as bad as knowing the mean alone: 1
+    assert block_error([small, constant], [small, large]) == pytest.approx(0.5, abs=0.02)

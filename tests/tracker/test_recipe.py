@@ -15,8 +15,9 @@ from b2nn.recipe import Recipe
 from b2nn.regularizers import kurtosis_loss
 from datasets.pairs import PairDataset
 from tests.tracker.conftest import TINY
-from tracker.checkpoint import load_checkpoint
+from tracker.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tracker.config import load_config
+from tracker.errors import TrackerError
 from tracker.losses import Distillation
 from tracker.models import build_network, cost_table
 from tracker.training import pipeline
@@ -82,6 +83,17 @@ def test_stages_are_not_looked_at_where_their_weight_is_zero():
     teacher = build_network(TINY)
     trainer = PairTrainer(build_network(TINY), teacher=teacher, distillation=Distillation())
     assert "loss_blocks" not in trainer(**batch())
+
+
+def test_blocks_of_networks_with_other_channels_are_refused_by_field(tmp_path):
+    blocks = {"model": TINY, "finetune.distillation.blocks": 1.0}
+    pipeline.check(load_config("demo", blocks), ("mixbin",), 0.5)
+    with pytest.raises(TrackerError, match=r"finetune\.distillation\.blocks is 1\.0; .* --method pruned"):
+        pipeline.check(load_config("demo", blocks), ("pruned",), 0.5)
+    save_checkpoint(tmp_path / "v2.pth", build_network(dict(type="nanotrack")), Checkpoint(dict(type="nanotrack")))
+    taught = {"model": NETWORKS["nanotrack's head"], "fp.distillation.blocks": 1.0}
+    with pytest.raises(TrackerError, match=r"fp\.distillation\.blocks is 1\.0; .* --teacher nanotrack_v2"):
+        pipeline.check(load_config("nano", taught), ("mixbin",), 0.5, teacher=("nanotrack_v2", tmp_path / "v2.pth"))
 
 
 def test_outputs_come_in_the_order_of_execution_and_hooks_go_also_after_an_error():

@@ -106,7 +106,10 @@ def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: 
     network = build_network(config.model)
     if teacher:
         check_pupil(network, teacher[0])
-        load_teacher(*teacher)
+        backbone = load_teacher(*teacher).config.backbone
+        if _asks_for_blocks(config.fp) and backbone != network.config.backbone:
+            raise TrackerError(f"fp.distillation.blocks is {config.fp.distillation.blocks}; it must be 0, since the "
+                               f"backbone of --teacher {teacher[0]} has other stages than model.backbone")
     table = cost_table(network)
     needy = [method for method in methods if method in NEEDS_BUDGET]
     if needy and budget is None:
@@ -125,6 +128,9 @@ def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: 
             raise TrackerError(f"--plan {plan}: its ratio {table.ratio(given.full):.4f} is over --budget {budget:g}")
     if "exhaustive" in methods:
         exhaustive.check(table, strategy_options(config, "exhaustive"))
+    if "pruned" in methods and _asks_for_blocks(config.finetune):
+        raise TrackerError(f"finetune.distillation.blocks is {config.finetune.distillation.blocks}; it must be 0 with "
+                           "--method pruned, which removes channels of the stages")
     if "pruned" in methods:  # channels cannot be removed as far as bits can; better said now than after the others
         pruning.prune(network, *example_inputs(network), budget=budget, keep=network.prune_keep)
 
@@ -318,6 +324,11 @@ def distillation(section: Config) -> Distillation | None:
     """The phase's weights of distillation, None where it asks for none."""
     options = section.get("distillation")
     return None if options is None else typed(Distillation, options, "distillation")
+
+
+def _asks_for_blocks(section: Config) -> bool:
+    options = distillation(section)
+    return options is not None and options.blocks > 0
 
 
 def recipe(config: Config) -> Recipe:
