@@ -60,8 +60,8 @@ def test_turned_box_is_bounded_about_its_centre(seed, mirror):
 
 def test_turns_reach_their_limit_and_not_beyond():
     limits = ViewRange(shift=0, scale=0, rotation=0.4)
-    matrices = [random_view(np.random.default_rng(seed), Region(0, 0, 9), 9, limits, False).matrix for seed in range(60)]
-    angles = [np.arctan2(matrix[1, 0], matrix[0, 0]) for matrix in matrices]
+    views = [random_view(np.random.default_rng(seed), Region(0, 0, 9), 9, limits, False) for seed in range(60)]
+    angles = [np.arctan2(drawn.matrix[1, 0], drawn.matrix[0, 0]) for drawn in views]
     assert -0.4 <= min(angles) < -0.3 and 0.3 < max(angles) <= 0.4
 
 
