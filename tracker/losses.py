@@ -88,7 +88,7 @@ def distill(predictions: Predictions | Tensor, teacher: Predictions | Tensor, fe
 
 
 def block_error(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
-    """Mean over the stages of `feature_error`, so that each learns from where the teacher's is, not through the next.
+    """Mean over the stages of `feature_error`: each has a target of its own, besides what comes back from later ones.
 
     Args:
         maps, wanted: (B, C, H, W) of each stage.
