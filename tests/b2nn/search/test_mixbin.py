@@ -1,5 +1,7 @@
 """MixBin's own loop; what it shares with the other strategies is in test_strategies.py."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -47,3 +49,22 @@ def test_the_state_is_written_whole_and_again_and_again(tmp_path, monkeypatch):
     assert [done for done, _ in saved] == [4, 8]
     assert all(path != tmp_path / "folder" / "state.pt" for _, path in saved)
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["state.pt"]
+
+
+def test_a_search_that_goes_on_draws_the_same_random_numbers(tmp_path):
+    problem = planted((1, 0.02), batches=3, size=6)
+    calls: list = []
+
+    def noisy(model, batch):  # as with dropout
+        calls.append(batch)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return problem.loss(model, (batch[0] + torch.rand(()), batch[1]))
+
+    problem_with_noise = dataclasses.replace(problem, loss=noisy)
+    options = Options(steps=10, save_every=4)
+    with pytest.raises(KeyboardInterrupt):
+        search(problem_with_noise, 0.6, 0, options, tmp_path / "state.pt")
+    resumed = search(problem_with_noise, 0.6, 0, options, tmp_path / "state.pt")
+    straight = search(problem_with_noise, 0.6, 0, options)
+    assert resumed[1]["steps"] == straight[1]["steps"]
