@@ -74,6 +74,8 @@ def draw_trade_off(
     caption: str,
 ) -> Figure:
     """Score against cost or speed, with the Pareto front: the trackers that none beats in both."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     front = pareto(points, cheap_is_good)
     with _axes(4.6, 3.3) as (axes, svg):
         axes.plot([point.x for point in front], [point.y for point in front], color=_INK, linewidth=0.8,
@@ -85,7 +87,9 @@ def draw_trade_off(
         x = np.array([point.x for point in points])
         if x.max() > 20 * x.min() > 0:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set_xlim(0, 1.08 * x.max())
         axes.margins(y=0.15)

@@ -46,6 +46,11 @@ class Group:
         """The first one's row, for facts that all share."""
         return self.results[0].row
 
+    @property
+    def is_peer(self) -> bool:
+        """Whether it is a tracker of somebody else."""
+        return self.row.get("method") == "peer"
+
     def values(self, key: str) -> np.ndarray:
         """What the rows say under `key`, (n,); NaN where one does not know."""
         return np.array([np.nan if (value := one.row.get(key)) is None else value for one in self.results], float)

@@ -17,7 +17,7 @@ from eval.reporting.figures import Figure, Point
 from eval.reporting.filmstrips import Strip
 from eval.reporting.gather import Evaluation
 from eval.reporting.groups import METRICS, Group, Metric
-from eval.reporting.looks import Look
+from eval.reporting.looks import COLOURS, Look
 from eval.reporting.rerun import command
 from eval.reporting.statistics import Comparison, compare, holm, interval, smallest_p
 from eval.reporting.tables import Table, metric_head
@@ -116,8 +116,11 @@ def _certainty(
                                if (scores := group.per_sequence(one)) is not None}
                  for group in groups if group.label in values}
     made = [tables.certainty(intervals, benchmark)]
+    # Which of two peers is better is not asked here, and every pair makes all others harder to tell apart.
+    peers = {group.label for group in groups if group.is_peer}
+    asked = [pair for pair in combinations(values, 2) if not peers.issuperset(pair) or peers.issuperset(values)]
     found: dict[tuple[str, str], Comparison] = {
-        (a, b): compare(values[a][0], values[b][0], values[a][1]) for a, b in combinations(values, 2)
+        (a, b): compare(values[a][0], values[b][0], values[a][1]) for a, b in asked
     }
     if not found:
         return made, ""
@@ -239,12 +242,16 @@ def _strips(
     looks: Mapping[str, Look],
 ) -> tuple[list[Strip], list[str]]:
     """Filmstrips of the sequences that tell most, and a line for each that cannot be drawn."""
+    # As many trackers as there are colours: one's own, then the best peers.
+    best = sorted((group for group in groups if group.label in values),
+                  key=lambda group: -np.nanmean(values[group.label][0]) if group.is_peer else -2)
+    drawn = [group for group in groups if group in best[:len(COLOURS)]]
     full = [group.label for group in groups if group.row.get("method") == "fp" and group.label in values]
     made, missing = [], []
     chosen = filmstrips.choose({label: scores for label, (scores, _) in values.items()}, full[0] if full else None)
     for index, why in chosen.items():
         sequence = evaluation.sequences[index]
-        boxes = {group.label: group.results[0].boxes[sequence.name] for group in groups if group.label in values}
+        boxes = {group.label: group.results[0].boxes[sequence.name] for group in drawn}
         try:
             made.append(filmstrips.make_strip(sequence, boxes, looks, why))
         except DataError as error:

@@ -184,6 +184,29 @@ def test_what_could_not_be_scored_is_said(study, report):
     assert "Nothing could be scored." in report(made).html
 
 
+def test_strips_show_ones_own_trackers_and_the_best_peers(study, report):
+    made = study()
+    for number in range(4):
+        made.add(f"own{number}", offset=9, budget=0.1 * number + 0.1)
+    for number in range(4):
+        made.add(f"peer{number}", offset=4 - number, method="peer", budget=None)
+    html = report(made).html
+    legend = html[html.index('aria-label="Boxes and mean overlaps"'):]
+    legend = legend[:legend.index("</ul>")]
+    names = [f"{kind}{number}" for kind in ("own", "peer") for number in range(4)]
+    assert [name for name in names if name in legend] == ["own0", "own1", "own2", "own3", "peer2", "peer3"]
+
+
+def test_peers_are_not_tested_against_each_other(study, report):
+    made = study()
+    made.add("own")
+    for number in range(3):
+        made.add(f"peer{number}", offset=number, method="peer", budget=None)
+    html = report(made).html
+    assert "own − peer2" in html
+    assert "peer0 − peer1" not in html
+
+
 def test_a_frame_that_is_gone_costs_its_strip_only(study, report):
     made = study()
     made.add("fp", method="fp")
