@@ -11,11 +11,11 @@ import argparse
 import os
 from pathlib import Path
 
-from tracker.cli import run
+from tracker.cli import Parser, run
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--budget", type=float, help="counted FLOPs as a share of full precision, in (0, 1]")
     parser.add_argument("--method", choices=("mixbin", "random", "pruned", "fp", "bnn"), default="mixbin",
                         help="how the budget is kept: searched, random or pruned; fp: no budget; bnn: every "

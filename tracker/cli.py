@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows `usage`, a command's docstring, as it is; a wrong option is one line too, without the list of all."""
+
+    def __init__(self, usage: str | None) -> None:
+        super().__init__(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (--help lists the options)\n")
 
 
 def run(command: Callable[[], int | None]) -> None:
