@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from eval import multi_start
@@ -36,13 +36,13 @@ class Table:
 
 
 def comparison(groups: Sequence[Group], benchmark: Benchmark | None) -> Table:
-    """All trackers: what they cost, how fast they are, how well they score. Columns nobody fills are left out."""
+    """All trackers: how well they score, how fast they are, what they cost. Columns nobody fills are left out."""
     columns = [
+        *((metric_head(metric, benchmark), metric.key, score, max) for metric in METRICS.values()),
+        (Cell("fps"), "fps", _plain(".1f"), max),
         (Cell("GFLOPs", "counted"), "counted_flops", lambda x: f"{x / 1e9:.3f}", min),
         (Cell("FLOPs ratio"), "flops_ratio", score, min),
         (Cell("size", "kB"), "bytes", lambda x: f"{x / 1e3:,.0f}", min),
-        (Cell("fps"), "fps", _plain(".1f"), max),
-        *((metric_head(metric, benchmark), metric.key, score, max) for metric in METRICS.values()),
     ]
     columns = [column for column in columns if any(not math.isnan(group.mean(column[1])) for group in groups)]
     best = {key: chosen(group.mean(key) for group in groups if not math.isnan(group.mean(key)))
@@ -156,17 +156,6 @@ def provenance(groups: Sequence[Group]) -> Table:
     return Table("Trackers", head, rows, ("Of each SHA-256 the first 16 digits.",), numbers=len(head))
 
 
-def rules(benchmark: Benchmark) -> Table:
-    """The conventions of the benchmark's rules, a column a rule."""
-    protocols = list(dict.fromkeys((benchmark.overlap, benchmark.curves, *benchmark.others)))
-    rows = tuple(
-        (Cell(field.name.replace("_", " ")), *(Cell(_convention(protocol, field.name)) for protocol in protocols))
-        for field in fields(Protocol) if field.name != "name"
-    )
-    return Table("The rules", (Cell("convention"), *(Cell(protocol.name) for protocol in protocols)), rows,
-                 numbers=len(protocols) + 1)
-
-
 def summary(datasets: Mapping[str, tuple[str, Sequence[Group]]]) -> Table:
     """All trackers over all datasets, by the score that each is ranked by: dataset -> (metric key, groups)."""
     ordered = {group.label: group for _, groups in datasets.values() for group in groups}
@@ -232,10 +221,3 @@ def _kind(group: Group) -> str:
         f"{seeds} seeds" if seeds > 1 else None,
     )
     return ", ".join(str(fact) for fact in facts if fact)
-
-
-def _convention(protocol: Protocol, name: str) -> str:
-    value = getattr(protocol, name)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "not measured" if value is None else str(value)
