@@ -29,7 +29,7 @@ def run(command: Callable[[], int | None]) -> None:
         from tracker.errors import TrackerError
 
         sys.exit(command() or 0)
-    except (B2nnError, DataError, TrackerError, ImportError) as error:
+    except (B2nnError, DataError, TrackerError, ImportError, OSError) as error:
         print(f"error: {' '.join(_message(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -39,6 +39,8 @@ def run(command: Callable[[], int | None]) -> None:
 
 def _message(error: Exception) -> str:
     """What went wrong; torch hands on an error of a DataLoader's worker as the text of its traceback."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     text = str(error)
     if text.startswith("Caught ") and "Original Traceback" in text:
         return text.rpartition(f"{type(error).__qualname__}: ")[2]
