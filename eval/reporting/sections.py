@@ -94,7 +94,7 @@ def make_section(
 
 def ranked_by(evaluation: Evaluation, groups: Sequence[Group]) -> Metric:
     """The score that the benchmark itself ranks by: AO of GOT-10k, success of the others."""
-    own_ao = evaluation.dataset is not None and evaluation.dataset.benchmark == "got10k"
+    own_ao = evaluation.dataset is not None and evaluation.dataset.rules.reports_overlap
     only_ao = any(not math.isnan(group.mean("ao")) for group in groups) and all(
         math.isnan(group.mean("success")) for group in groups)
     return METRICS["ao" if own_ao or only_ao else "success"]

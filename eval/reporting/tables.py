@@ -38,7 +38,7 @@ class Table:
 def comparison(groups: Sequence[Group], benchmark: Benchmark | None) -> Table:
     """All trackers: how well they score, how fast they are, what they cost. Columns nobody fills are left out."""
     columns = [
-        *((metric_head(metric, benchmark), metric.key, score, max) for metric in METRICS.values()),
+        *((metric_head(metric, benchmark), metric.key, score, max) for metric in _in_order(benchmark)),
         (Cell("fps"), "fps", _plain(".1f"), max),
         (Cell("GFLOPs", "counted"), "counted_flops", lambda x: f"{x / 1e9:.3f}", min),
         (Cell("FLOPs ratio"), "flops_ratio", score, min),
@@ -64,7 +64,7 @@ def comparison(groups: Sequence[Group], benchmark: Benchmark | None) -> Table:
 
 def certainty(intervals: Mapping[str, Mapping[str, Interval]], benchmark: Benchmark) -> Table:
     """The score and 95 % interval of each tracker and metric: label -> metric key -> interval."""
-    keys = [key for key in METRICS if any(key in values for values in intervals.values())]
+    keys = [one.key for one in _in_order(benchmark) if any(one.key in values for values in intervals.values())]
     rows = tuple(
         (tracker_cell(label), *(_interval_cell(values.get(key)) for key in keys)) for label, values in intervals.items()
     )
@@ -171,6 +171,12 @@ def summary(datasets: Mapping[str, tuple[str, Sequence[Group]]]) -> Table:
     head = (Cell("tracker"), Cell("FLOPs ratio"),
             *(Cell(name, _TITLES[key]) for name, (key, _) in datasets.items()))
     return Table("All datasets", head, tuple(rows))
+
+
+def _in_order(benchmark: Benchmark | None) -> list[Metric]:
+    """The scores, those first that the benchmark itself reports: a narrow screen shows no others."""
+    own = "curves" if benchmark and not benchmark.reports_overlap else "overlap"
+    return sorted(METRICS.values(), key=lambda metric: metric.rule != own)
 
 
 _TITLES = {"ao": "AO", "sr50": "SR0.5", "sr75": "SR0.75", "success": "success", "precision": "precision",
