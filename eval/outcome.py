@@ -58,7 +58,7 @@ def report(
                    starts)
         for spec in options.trackers
     ]
-    lines = [f"{dataset.rules.rules}; {len(scored)} sequences of {of}."]
+    lines = [f"{dataset.rules.rules}; sequences: {len(scored)} of {of}."]
     fps = f"fps: frames over the summed time of update(), without decoding; {threads}"
     lines.append(fps + (f", sequences at a time {at_a_time}." if at_a_time else "."))
     if starts:

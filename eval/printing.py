@@ -15,7 +15,7 @@ _HEADS = {"ao": "AO", "sr50": "SR .5", "sr75": "SR .75", "success": "success", "
 _LESS_IMPORTANT = ("kB", "SR .75", "SR .5", "GFLOPs")
 """Columns that a narrow terminal goes without, in this order; `table.md` has them all."""
 _NAME = 16
-"""Characters of a name that stand on one line at least."""
+"""Characters of a name on a line, where there is no room for more."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,10 @@ def print_tables(tables: Sequence[Table], notes: Sequence[str]) -> None:
     console = Console()
     for table in tables:
         shown = _shown(table)
+        if _width(shown) > console.width:
+            shown = _shown(table, _NAME)
         # Rather let a narrow terminal wrap than cut figures off.
-        console.width = max(console.width, console.measure(shown).minimum)
+        console.width = max(console.width, _width(shown))
         # Above it, not as its title: that would be wrapped to the table's width.
         console.print(Text(f"\n{table.title}"))
         console.print(shown)
@@ -128,9 +130,16 @@ def _fitting(table: Table) -> Table:
     console = Console()
     for count in range(len(_LESS_IMPORTANT) + 1):
         fitting = table.without(_LESS_IMPORTANT[:count])
-        if console.measure(_shown(fitting)).minimum <= console.width:
+        if _width(_shown(fitting, _NAME)) <= console.width:
             break
     return fitting
+
+
+def _width(shown: Any) -> int:
+    """Characters that a table needs; a console never says more than it has itself."""
+    from rich.console import Console
+
+    return Console(width=1000).measure(shown).maximum
 
 
 def full_precision(row: Row, rows: Sequence[Row]) -> Row | None:
@@ -144,19 +153,18 @@ def full_precision(row: Row, rows: Sequence[Row]) -> Row | None:
     return next((other for other in rows if other["method"] == "fp" and _folder_of_runs(other) == folder), None)
 
 
-def _shown(table: Table) -> Any:
+def _shown(table: Table, fold: int | None = None) -> Any:
+    """As rich shows it; words longer than `fold` go on below."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     for index, name in enumerate(table.head):
-        words = index < table.names
-        longest = max((len(cells[index]) for cells in table.body), default=0)
-        shown.add_column(name.replace(" ", "\n"), justify="left" if words else "right", no_wrap=not words,
-                         overflow="fold", min_width=min(longest, _NAME) if words else None)
+        shown.add_column(name.replace(" ", "\n"), justify="left" if index < table.names else "right", no_wrap=True)
     for cells in table.body:
-        shown.add_row(*map(Text, cells))
+        words = [textwrap.fill(cell, fold) if fold else cell for cell in cells[:table.names]]
+        shown.add_row(*map(Text, [*words, *cells[table.names:]]))
     return shown
 
 

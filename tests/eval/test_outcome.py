@@ -51,7 +51,7 @@ def test_what_nobody_can_track_takes_no_score_from_those_who_did_the_rest(report
     report("a")
     row, = json.loads((report.out / "results.json").read_text())
     assert row["success"] == pytest.approx(20 / 21)
-    assert "2 sequences of 3" in report.printed()
+    assert "sequences: 2 of 3" in report.printed()
     assert json.loads((report.out / "dataset.json").read_text())["sequences"] == ["A", "B"]
 
 

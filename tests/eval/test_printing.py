@@ -86,7 +86,7 @@ def test_a_narrow_terminal_goes_without_the_less_important_columns(capsys, monke
 @pytest.mark.parametrize("name", ["mixbin-0.3", "small/mixbin-0.3", "a/rather/long/folder/of/runs/mixbin-0.3"])
 def test_all_that_is_printed_fits_80_columns_and_names_stay_legible(capsys, monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "80")
-    more = dict(norm_precision=0.812, fps=131.5)
+    more = dict(norm_precision=0.812, fps=131.5, sr50=1.0, precision=1.0)
     rows = [starts("fp", **more), starts(name, checkpoint="work/mixbin/checkpoint.pth", multi_start_reference="fp",
                                          multi_start_difference=-0.03, multi_start_stderr=0.1, **more)]
     print_report(rows, "lasot-test", ["a note that is [not markup] and goes on and on " * 3])
