@@ -59,7 +59,8 @@ def prepare(folder: Path, meta: Meta, overwrite: bool = False) -> None:
     known = _read_meta(folder / META)
     if known is not None and known.get("sha256") == meta.sha256 and not overwrite:
         for option in ("dataset", "root", "origin", "device", "threads"):
-            had, wanted = known.get(option), asdict(meta)[option]
+            wanted = asdict(meta)[option]
+            had = known.get(option, wanted)  # older results do not say all of it
             if had != wanted:
                 same = f"ask for the same (--{option} {had})" if option in ("device", "threads") else "ask for the same"
                 raise DataError(f"{folder}: holds results with {option} {had}, not {wanted}; {same}, choose another "
