@@ -44,14 +44,15 @@ def run_benchmark(dataset: Dataset, options: Options) -> int:
         raise DataError(f"--multi-start: {dataset.name} publishes first boxes only; nothing could be scored")
     out = options.out or options.work_dir / "eval" / dataset.name
     settings = runner.Settings(dataset.name, dataset.rules.curves.origin, options.workers, options.device,
-                               options.threads, options.overwrite, options.multi_start)
+                               options.threads, options.overwrite, options.multi_start,
+                               str(dataset.root.resolve()))
     with ranks.joined() as these:
-        failed = _track(dataset, chosen, out, settings, options, these)
+        failed, fresh = _track(dataset, chosen, out, settings, options, these)
         if these.number > 0:
             return 0
     notes = [*options.notes, *failures(failed)]
     if scored:
-        report(dataset, chosen, len(sequences), out, options, options.workers * these.count, notes)
+        report(dataset, chosen, len(sequences), out, options, options.workers * these.count if fresh else None, notes)
     else:
         submit(dataset, sequences, out, options, notes)
     return 1 if failed else 0
@@ -59,8 +60,8 @@ def run_benchmark(dataset: Dataset, options: Options) -> int:
 
 def _track(
     dataset: Dataset, sequences: list[Sequence], out: Path, settings: Settings, options: Options, ranks: Ranks
-) -> list[Done]:
-    """Do this rank's share; what failed, in the first rank that of all."""
+) -> tuple[list[Done], bool]:
+    """Do this rank's share; what failed, in the first rank that of all, and whether nothing was done before."""
     from eval import runner
     from eval.progress import sequence_bar
     from tracker.training.ranks import first_rank
@@ -74,7 +75,7 @@ def _track(
     shown = nullcontext(lambda done: None) if ranks.number else sequence_bar(own, dataset.rules, out, title)
     with shown as on_done:
         failed = runner.run(own, range(len(kept), len(own)), out, settings, on_done)
-    return ranks.gathered(failed)
+    return ranks.gathered(failed), not kept
 
 
 def _subset(sequences: list[Sequence], names: list[str] | None) -> list[Sequence]:

@@ -74,7 +74,7 @@ def read_truths(root: Path, origin: int) -> list[Truth]:
 
     Raises:
         DataError: no ground truth there, an empty or malformed file, labels that do not match the boxes, two
-            sequences of one name, or a set whose truth is not published.
+            sequences of one name, a set whose truth is not published, or the folder above.
     """
     truths = [_read(file, origin) for file in _files(root)]
     for name, count in Counter(truth.name for truth in truths).items():
@@ -88,11 +88,27 @@ def read_truths(root: Path, origin: int) -> list[Truth]:
 def _files(root: Path) -> list[Path]:
     if not root.is_dir():
         raise DataError(f"{root}: ground truth folder not found")
+    meant = _likely(root)
     for layout in _LAYOUTS:
         files = [file for file in root.glob(layout) if file.is_file() and _fits(file, layout)]
-        if files:
+        only_lists = meant and layout == "*.txt" and not any(map(_holds_boxes, files))
+        if files and not only_lists:
             return files
-    raise DataError(f"{root}: no ground truth in this folder (SEQ.txt, or the benchmark's own layout)")
+    hint = f"; did you mean {meant}?" if meant else " (SEQ.txt, or the benchmark's own layout)"
+    raise DataError(f"{root}: no ground truth in this folder{hint}")
+
+
+def _likely(root: Path) -> Path | None:
+    """The folder below with text files that was probably meant."""
+    return next((file.parent for pattern in ("gt/*.txt", "anno/*/*.txt") for file in sorted(root.glob(pattern))), None)
+
+
+def _holds_boxes(file: Path) -> bool:
+    """Tells boxes from a list of names."""
+    try:
+        return len(read_boxes(file)) > 0
+    except DataError:
+        return False
 
 
 def _fits(file: Path, layout: str) -> bool:

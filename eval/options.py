@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracker.cli import Parser
+
 if TYPE_CHECKING:
     from eval import multi_start
     from eval.runner import TrackerSpec
@@ -41,7 +43,7 @@ class Options:
 
 def make_parser(usage: str) -> argparse.ArgumentParser:
     """A parser with the shared options; `usage` is the command's docstring."""
-    parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(usage)
     add = parser.add_argument_group("trackers").add_argument
     add("--work-dir", type=Path, default=Path("work_dirs"),
         help="evaluate every finished run below this folder (default: %(default)s)")

@@ -5,22 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datasets.annotations import has_area
 from datasets.errors import DataError
 from datasets.sequence import Sequence
+from eval import multi_start
 from eval.dataset import Dataset
-from eval.printing import print_report
+from eval.printing import full_precision, print_report
 from eval.runner import Done
+from eval.stored import read_stored
 from eval.submission import write_submission
-from eval.table import make_entry, write_dataset, write_report
+from eval.table import make_entry, rows, write_dataset, write_report
 
 if TYPE_CHECKING:
     from eval.options import Options
 
 
 def report(
-    dataset: Dataset, sequences: list[Sequence], of: int, out: Path, options: Options, at_a_time: int, notes: list[str]
+    dataset: Dataset, sequences: list[Sequence], of: int, out: Path, options: Options, at_a_time: int | None,
+    notes: list[str],
 ) -> None:
     """Score the result files, write and print the tables.
+
+    Trackers that an earlier call has evaluated on the same sequences stay in the tables. Files of more sequences than
+    these are left as they are. Sequences whose first true box has no area cannot be tracked by anybody, so they are
+    not scored.
 
     Args:
         dataset: what `sequences` are from.
@@ -28,29 +36,46 @@ def report(
         of: how many the dataset has.
         out: folder of the trackers' result folders; the report goes there.
         options: the user's.
-        at_a_time: sequences that were tracked side by side.
+        at_a_time: sequences that were tracked side by side, None where some were tracked by an earlier call.
         notes: further lines below the tables.
     """
+    scored = [sequence for sequence in sequences if has_area(sequence.boxes[:1])[0]]
+    stored = read_stored(out)
+    if stored and (stored.benchmark, stored.root) != (dataset.benchmark, str(dataset.root.resolve())):
+        stored = None
+    known = stored.sequences if stored else []
+    names = [sequence.name for sequence in scored]
+    partial = set(known) > set(names)
     starts = options.multi_start
-    entries = [
-        make_entry(spec, out / spec.name, sequences, dataset.rules, spec.device or options.device, options.threads,
+    entries, threads = [], f"device {options.device}, threads {options.threads}"
+    if stored and set(known) == set(names):
+        starts = starts or stored.multi_start
+        own = [spec.name for spec in options.trackers]
+        entries = [make_entry(spec, out / spec.name, scored, dataset.rules, str(spec.device), count, starts)
+                   for spec, count in stored.trackers(out) if spec.name not in own]
+    entries += [
+        make_entry(spec, out / spec.name, scored, dataset.rules, spec.device or options.device, options.threads,
                    starts)
         for spec in options.trackers
     ]
-    lines = [
-        f"{entries[0].protocol} of {of}.",
-        "In brackets: the full-precision tracker of the same folder of runs, where there is one.",
-        f"fps: frames over the summed time of update(), without decoding; device {options.device}, threads "
-        f"{options.threads}, sequences at a time {at_a_time}.",
-    ]
+    lines = [f"{dataset.rules.rules}; sequences: {len(scored)} of {of}."]
+    fps = f"fps: frames over the summed time of update(), without decoding; {threads}"
+    lines.append(fps + (f", sequences at a time {at_a_time}." if at_a_time else "."))
     if starts:
+        none = not any(multi_start.runs(sequence, starts) for sequence in scored)
         lines.append(f"Many starts: at every {starts.every}th frame, forward and backward, {starts.least} to "
-                     f"{starts.length} frames; mean overlap of a run, mean over the runs of a target and over targets.")
+                     f"{starts.length} frames; mean overlap of a run, mean over the runs of a target and over targets."
+                     + (f" No sequence has a run of {starts.least} frames." if none else ""))
     lines += notes
-    write_dataset(out, dataset, sequences, starts)
-    rows = write_report(entries, dataset.rules, out, dataset.name, lines, options.reference)
-    print_report(rows, dataset.name, lines)
-    print(f"{out}/: table.md, results.json, success.png, precision.png")
+    made = rows(entries, dataset.name, options.reference)
+    if any(full_precision(row, made) for row in made):
+        lines.insert(1, "In brackets: the full-precision tracker of the same folder of runs.")
+    if not partial:
+        write_dataset(out, dataset, scored, starts, notes)
+        write_report(entries, made, dataset.rules, out, dataset.name, lines)
+    print_report(made, dataset.name, lines)
+    print(f"{out}/: left as it is, for it is of {len(known)} sequences" if partial else
+          f"{out}/: table.md, results.json, success.png, precision.png")
 
 
 def submit(dataset: Dataset, sequences: list[Sequence], out: Path, options: Options, notes: list[str]) -> None:

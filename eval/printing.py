@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
+
+_HEADS = {"ao": "AO", "sr50": "SR .5", "sr75": "SR .75", "success": "success", "precision": "precision",
+          "norm_precision": "norm. prec."}
+_LESS_IMPORTANT = ("kB", "SR .75", "SR .5", "GFLOPs")
+"""Columns that a narrow terminal goes without, in this order; `table.md` has them all."""
+_NAME = 16
+"""Characters of a name on a line, where there is no room for more."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +33,23 @@ class Table:
         lines = ["| " + " | ".join(cells) + " |" for cells in (self.head, rule, *self.body)]
         return "\n".join([f"## {self.title}", "", *lines] if self.title else lines)
 
+    def without(self, heads: Sequence[str]) -> Table:
+        """The table without the columns of these heads."""
+        kept = [index for index, head in enumerate(self.head) if head not in heads]
+        return replace(self, head=[self.head[index] for index in kept],
+                       body=[[cells[index] for index in kept] for cells in self.body])
+
 
 def whole_table(rows: Sequence[Row]) -> Table:
     """Every fact and score, each score with the full-precision tracker's beside it in brackets."""
-    head = ["tracker", "method", "budget", "FLOPs ratio", "1-bit params", "32-bit params", "bytes",
+    head = ["tracker", "method", "budget", "FLOPs ratio", "GFLOPs", "1-bit params", "32-bit params", "bytes",
             *_score_heads(rows), "fps", "device, threads"]
     body = [[
         str(row["tracker"]),
         row["method"] or "-",
         number(row["budget"], ".2f"),
         number(row["flops_ratio"], ".3f"),
+        _scaled(row["counted_flops"], 1e9, ".3f"),
         *(number(row[key], ",d") for key in ("params_1bit", "params_32bit", "bytes")),
         *_scores(row, rows, " "),
         f"{row['device']}, {row['threads']}",
@@ -44,13 +58,13 @@ def whole_table(rows: Sequence[Row]) -> Table:
 
 
 def narrow_table(rows: Sequence[Row], title: str) -> Table:
-    """What fits 80 columns: the rival's figures stand below, and sizes are one column."""
-    head = ["tracker", *_score_heads(rows), "fps", "FLOPs", "kB"]
+    """What a terminal has room for: the rival's figures stand below, and sizes are one column."""
+    head = ["tracker", *_score_heads(rows), "fps", "GFLOPs", "kB"]
     body = [[
         str(row["tracker"]),
         *_scores(row, rows, "\n"),
-        number(row["flops_ratio"], ".3f"),
-        number(None if row["bytes"] is None else row["bytes"] / 1000, ",.0f"),
+        _scaled(row["counted_flops"], 1e9, ".3f"),
+        _scaled(row["bytes"], 1e3, ",.0f"),
     ] for row in rows]
     return Table(title, head, body)
 
@@ -64,7 +78,7 @@ def other_rules(rows: Sequence[Row]) -> list[Table]:
         if any(other["norm_precision"] is not None for _, other in scores):
             keys.append("norm_precision")
         body = [[name, *(number(other[key], ".3f") for key in keys)] for name, other in scores]
-        tables.append(Table(f"The same boxes by the {rule}", ["tracker", *map(_spaced, keys)], body))
+        tables.append(Table(f"The same boxes by the {rule}", ["tracker", *(_HEADS[key] for key in keys)], body))
     return tables
 
 
@@ -86,7 +100,7 @@ def several_starts(rows: Sequence[Row]) -> list[Table]:
 
 def print_report(rows: Sequence[Row], title: str, notes: Sequence[str]) -> None:
     """Print the tables and the notes on stdout."""
-    print_tables([narrow_table(rows, title), *other_rules(rows), *several_starts(rows)], notes)
+    print_tables([_fitting(narrow_table(rows, title)), *other_rules(rows), *several_starts(rows)], notes)
 
 
 def print_tables(tables: Sequence[Table], notes: Sequence[str]) -> None:
@@ -97,14 +111,35 @@ def print_tables(tables: Sequence[Table], notes: Sequence[str]) -> None:
     console = Console()
     for table in tables:
         shown = _shown(table)
+        if _width(shown) > console.width:
+            shown = _shown(table, _NAME)
         # Rather let a narrow terminal wrap than cut figures off.
-        console.width = max(console.width, console.measure(shown).minimum)
+        console.width = max(console.width, _width(shown))
         # Above it, not as its title: that would be wrapped to the table's width.
         console.print(Text(f"\n{table.title}"))
         console.print(shown)
     for note in notes:
         # Paths stay whole, so that they can be copied.
         print(textwrap.fill(note, console.width, break_long_words=False, break_on_hyphens=False))
+
+
+def _fitting(table: Table) -> Table:
+    """The table without as many of the less important columns as a terminal of this width has no room for."""
+    from rich.console import Console
+
+    console = Console()
+    for count in range(len(_LESS_IMPORTANT) + 1):
+        fitting = table.without(_LESS_IMPORTANT[:count])
+        if _width(_shown(fitting, _NAME)) <= console.width:
+            break
+    return fitting
+
+
+def _width(shown: Any) -> int:
+    """Characters that a table needs; a console never says more than it has itself."""
+    from rich.console import Console
+
+    return Console(width=1000).measure(shown).maximum
 
 
 def full_precision(row: Row, rows: Sequence[Row]) -> Row | None:
@@ -118,27 +153,24 @@ def full_precision(row: Row, rows: Sequence[Row]) -> Row | None:
     return next((other for other in rows if other["method"] == "fp" and _folder_of_runs(other) == folder), None)
 
 
-def _shown(table: Table) -> Any:
+def _shown(table: Table, fold: int | None = None) -> Any:
+    """As rich shows it; words longer than `fold` go on below."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     for index, name in enumerate(table.head):
-        words = index < table.names
-        shown.add_column(name.replace(" ", "\n"), justify="left" if words else "right", no_wrap=not words,
-                         overflow="fold")
+        shown.add_column(name.replace(" ", "\n"), justify="left" if index < table.names else "right", no_wrap=True)
     for cells in table.body:
-        shown.add_row(*map(Text, cells))
+        words = [textwrap.fill(cell, fold) if fold else cell for cell in cells[:table.names]]
+        shown.add_row(*map(Text, [*words, *cells[table.names:]]))
     return shown
 
 
 def _score_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    columns = [("AO", "ao"), ("SR .5", "sr50"), ("SR .75", "sr75"), ("success", "success"),
-               ("precision", "precision")]
-    if any(row["norm_precision"] is not None for row in rows):
-        columns.append(("norm. prec.", "norm_precision"))
-    return columns
+    known = any(row["norm_precision"] is not None for row in rows)
+    return [(head, key) for key, head in _HEADS.items() if key != "norm_precision" or known]
 
 
 def _score_heads(rows: Sequence[Row]) -> list[str]:
@@ -160,8 +192,8 @@ def _folder_of_runs(row: Row) -> Path:
     return Path(row["checkpoint"]).resolve().parent.parent
 
 
-def _spaced(key: str) -> str:
-    return key.replace("_", " ")
+def _scaled(value: float | None, unit: float, form: str) -> str:
+    return number(None if value is None else value / unit, form)
 
 
 def _signed(value: float | None) -> str:

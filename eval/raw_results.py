@@ -1,7 +1,8 @@
 """Raw result files of trackers, wherever they are from, joined with the ground truth.
 
 A tracker is a folder of ``SEQ.txt``, or of ``SEQ/SEQ_001.txt``, ``SEQ/SEQ_002.txt``, ... as GOT-10k's toolkit repeats
-runs; ``*_time.txt`` are times. Nothing is skipped in silence: what does not fit is a `Problem`.
+runs; ``*_time.txt`` are times. Nothing is skipped in silence: what does not fit is a problem, what fits but should be
+known is a remark, both as `Finding`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.annotations import read_boxes_with_gaps
+from datasets.annotations import has_area, read_boxes_with_gaps
 from datasets.errors import DataError
 from eval.ground_truth import Truth
 from eval.metrics import Track
@@ -25,10 +26,13 @@ ROWS = "another length: the last row fills a short file, a long one is cut"
 GAPS = "unreadable rows, scored as invalid boxes"
 EXTRA = "no such sequence in the ground truth, not scored"
 
+HEADER = "a first line that is no box, skipped"
+INVALID = "boxes that are not finite or without area"
+
 
 @dataclass(frozen=True)
-class Problem:
-    """Something that does not fit: `kind` is one of the constants above, `where` a sequence or a file."""
+class Finding:
+    """A problem or a remark: `kind` says what, such as the constants above, `where` is a sequence or a file."""
 
     kind: str
     where: str
@@ -106,7 +110,7 @@ def find_results(root: Path, names: list[str]) -> list[ResultFolder]:
 
 def read_tracks(
     results: ResultFolder, truths: list[Truth], origin: int, frame_sizes: dict[str, tuple[int, int] | None]
-) -> tuple[list[Track], list[Problem]]:
+) -> tuple[list[Track], list[Finding], list[Finding]]:
     """Join a tracker's files with the truth, as far as they go.
 
     Args:
@@ -116,38 +120,74 @@ def read_tracks(
         frame_sizes: width and height by sequence, where they are known.
 
     Returns:
-        A track a file, one predicted box a true one, and what did not fit.
+        A track a file, one predicted box a true one; problems: what did not fit; remarks: of the kinds `HEADER` and
+        `INVALID`.
     """
-    tracks, problems = [], [Problem(EXTRA, _place(file, results)) for file in results.extra]
+    tracks, remarks = [], list[Finding]()
+    problems = [Finding(EXTRA, _place(file, results)) for file in results.extra]
     for truth in truths:
         files = results.files.get(truth.name, [])
         if not files:
-            problems.append(Problem(MISSING, truth.name))
+            problems.append(Finding(MISSING, truth.name))
         for file in files:
-            boxes, found = _read_boxes(file, len(truth.boxes), origin)
-            problems += [Problem(kind, _place(file, results), detail) for kind, detail in found]
+            boxes, wrong, odd = _read_boxes(file, truth, origin)
+            problems += [Finding(kind, _place(file, results), detail) for kind, detail in wrong]
+            remarks += [Finding(kind, _place(file, results), detail) for kind, detail in odd]
             if boxes is not None:
                 visible = np.ones(len(truth.boxes), dtype=bool) if truth.visible is None else truth.visible
                 tracks.append(Track(truth.name, boxes, truth.boxes, visible, frame_sizes.get(truth.name)))
-    return tracks, problems
+    return tracks, problems, remarks
 
 
-def _read_boxes(file: Path, frames: int, origin: int) -> tuple[np.ndarray | None, list[tuple[str, str]]]:
-    """The boxes (frames, 4) of a result file, None where it has none, and kind and detail of what did not fit."""
+_Kinds = list[tuple[str, str]]
+
+
+def _read_boxes(file: Path, truth: Truth, origin: int) -> tuple[np.ndarray | None, _Kinds, _Kinds]:
+    """The boxes (N, 4) of a result file, None where it has none, and kind and detail of problems and of remarks."""
     try:
         boxes, gaps = read_boxes_with_gaps(file, origin)
     except DataError as error:
-        return None, [(UNREADABLE, str(error).removeprefix(f"{file}: "))]
+        return None, [(UNREADABLE, str(error).removeprefix(f"{file}: "))], []
     if len(gaps) == len(boxes):
-        return None, [(UNREADABLE, f"no boxes in {len(boxes)} rows" if len(boxes) else "empty")]
-    problems = []
+        return None, [(UNREADABLE, f"no boxes in {len(boxes)} rows{_numbers(file, gaps)}" if gaps else "empty")], []
+    frames = len(truth.boxes)
+    problems, remarks = _Kinds(), _Kinds()
+    header = len(boxes) == frames + 1 and gaps[:1] == [1]
+    if header:
+        boxes, gaps = boxes[1:], gaps[1:]
+        remarks.append((HEADER, ""))
     if gaps:
         lines = ", ".join(map(str, gaps[:3])) + (", ..." if len(gaps) > 3 else "")
-        problems.append((GAPS, f"{len(gaps)}: line{'s' * (len(gaps) > 1)} {lines}"))
+        problems.append((GAPS, f"{len(gaps)}: line{'s' * (len(gaps) > 1)} {lines}{_numbers(file, gaps)}"))
     if len(boxes) != frames:
         problems.append((ROWS, f"{len(boxes)} rows for {frames} frames"))
+    invalid = _invalid_rows(boxes[:frames], truth) - {line - 1 - header for line in gaps}
+    if invalid:
+        remarks.append((INVALID, f"{len(invalid)} of {min(len(boxes), frames)}"))
     missing = max(frames - len(boxes), 0)
-    return np.vstack([boxes[:frames], np.repeat(boxes[-1:], missing, axis=0)]), problems
+    return np.vstack([boxes[:frames], np.repeat(boxes[-1:], missing, axis=0)]), problems, remarks
+
+
+def _invalid_rows(boxes: np.ndarray, truth: Truth) -> set[int]:
+    """Those of the first rows (M, 4) of a result that are no boxes although there is a true one to find."""
+    shown = has_area(truth.boxes)
+    if truth.visible is not None:
+        shown &= truth.visible
+    shown[0] = False  # given to the tracker: no benchmark's own rule reads the row
+    return set(np.flatnonzero(shown[:len(boxes)] & ~has_area(boxes)).tolist())
+
+
+def _numbers(file: Path, lines: list[int]) -> str:
+    """How many numbers the first of these unreadable lines has that has too many, such as a box and a score."""
+    rows = file.read_text(encoding="utf-8-sig").splitlines()
+    for line in lines:
+        try:
+            count = len([float(text) for text in re.findall(r"[^\s,;]+", rows[line - 1])])
+        except ValueError:
+            continue
+        if count > 4:
+            return f"; line {line} has {count} numbers, not four"
+    return ""
 
 
 def _text_files(root: Path) -> list[Path]:

@@ -4,14 +4,13 @@
     python eval/report.py --results work_dirs/eval/otb work_dirs/eval/lasot-test --out report
 """
 
-import argparse
 from pathlib import Path
 
-from tracker.cli import run
+from tracker.cli import Parser, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--results", type=Path, nargs="+", metavar="DIR", default=[Path("work_dirs")],
                         help="folders that are searched for results.json (default: work_dirs)")
     parser.add_argument("--out", type=Path, metavar="DIR", default=Path("work_dirs/report"),

@@ -32,6 +32,7 @@ class Meta:
     checkpoint: str
     sha256: str
     dataset: str
+    root: str
     origin: int
     device: str
     threads: int
@@ -39,11 +40,11 @@ class Meta:
     host: str
 
 
-def describe(source: str, sha256: str, dataset: str, origin: int, device: str, threads: int) -> Meta:
+def describe(source: str, sha256: str, dataset: str, root: str, origin: int, device: str, threads: int) -> Meta:
     """Describe the results that this machine is about to make."""
     import torch
 
-    return Meta(source, sha256, dataset, origin, device, threads, torch.__version__, platform.node())
+    return Meta(source, sha256, dataset, root, origin, device, threads, torch.__version__, platform.node())
 
 
 def prepare(folder: Path, meta: Meta, overwrite: bool = False) -> None:
@@ -52,17 +53,18 @@ def prepare(folder: Path, meta: Meta, overwrite: bool = False) -> None:
     Results of another checkpoint are removed, so that they are made anew.
 
     Raises:
-        DataError: the folder holds results of the same checkpoint on another dataset, device or thread count, or
-            cannot be written.
+        DataError: the folder holds results of the same checkpoint on another dataset or other images, device or
+            thread count, or cannot be written.
     """
     known = _read_meta(folder / META)
     if known is not None and known.get("sha256") == meta.sha256 and not overwrite:
-        for option in ("dataset", "origin", "device", "threads"):
-            if known.get(option) != asdict(meta)[option]:
-                raise DataError(
-                    f"{folder}: holds results with {option} {known.get(option)}, not {asdict(meta)[option]}; "
-                    "ask for the same, choose another --out, or pass --overwrite"
-                )
+        for option in ("dataset", "root", "origin", "device", "threads"):
+            wanted = asdict(meta)[option]
+            had = known.get(option, wanted)  # older results do not say all of it
+            if had != wanted:
+                same = f"ask for the same (--{option} {had})" if option in ("device", "threads") else "ask for the same"
+                raise DataError(f"{folder}: holds results with {option} {had}, not {wanted}; {same}, choose another "
+                                "--out, or pass --overwrite")
     try:
         if known is None or known.get("sha256") != meta.sha256 or overwrite:
             _clear(folder)
@@ -71,13 +73,18 @@ def prepare(folder: Path, meta: Meta, overwrite: bool = False) -> None:
         raise DataError(f"{folder}: results cannot be written here ({error.strerror})") from error
 
 
+def has_owner(folder: Path, sha256: str) -> bool:
+    """Whether the folder is for results of this hash."""
+    return (_read_meta(folder / META) or {}).get("sha256") == sha256
+
+
 def require_owner(folder: Path, sha256: str) -> None:
     """Refuse to write into a folder that has been given to another checkpoint since.
 
     Raises:
         DataError: the folder is not, or no longer, for results of this hash.
     """
-    if (_read_meta(folder / META) or {}).get("sha256") != sha256:
+    if not has_owner(folder, sha256):
         raise DataError(f"{folder}: taken by another evaluation, of another checkpoint; choose another --out")
 
 

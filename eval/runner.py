@@ -58,6 +58,7 @@ class Settings:
 
     Attributes:
         dataset: name of the sequences, noted with the results.
+        root: folder of their images, likewise; results on images of another folder are not mixed in.
         origin: base of the result files, 0 or 1.
         workers: sequences at a time, a process each.
         device: torch device.
@@ -73,6 +74,7 @@ class Settings:
     threads: int = 1
     overwrite: bool = False
     multi_start: multi_start.Options | None = None
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def prepare(tasks: Sequences[Task], out: Path, settings: Settings) -> list[int]:
         # Better now than after an hour of the others.
         spec.load("cpu")
         meta = results.describe(
-            spec.source, spec.sha256, settings.dataset, settings.origin, spec.device or settings.device,
+            spec.source, spec.sha256, settings.dataset, settings.root, settings.origin, spec.device or settings.device,
             settings.threads,
         )
         results.prepare(out / spec.name, meta, settings.overwrite)

@@ -6,15 +6,14 @@
 Exit code 1 if anything did not fit (named below the table), 2 if nothing can be scored.
 """
 
-import argparse
 from pathlib import Path
 
 from eval.protocols import BENCHMARKS
-from tracker.cli import run
+from tracker.cli import Parser, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--protocol", choices=sorted(BENCHMARKS), required=True, help="the benchmark whose rules score")
     add("--gt", type=Path, required=True, metavar="DIR", help="SEQ.txt files, or the benchmark's own layout")

@@ -146,22 +146,18 @@ def rows(entries: Sequences[Entry], dataset: str, reference: str | None = None) 
 
 
 def write_report(
-    entries: list[Entry], benchmark: Benchmark, out: Path, title: str, notes: Sequences[str],
-    reference: str | None = None,
-) -> list[dict[str, Any]]:
+    entries: Sequences[Entry], made: Sequences[dict[str, Any]], benchmark: Benchmark, out: Path, title: str,
+    notes: Sequences[str],
+) -> None:
     """Write `results.json`, `table.md`, `success.png` and `precision.png` into `out`.
 
     Args:
         entries: one a tracker.
+        made: their `rows`.
         benchmark: the rules that they were scored by.
-        title: name of what was evaluated, for the rows and the heads of table and plots.
+        title: name of what was evaluated, for the heads of table and plots.
         notes: lines below the table.
-        reference: see `rows`.
-
-    Returns:
-        The rows of `results.json`.
     """
-    made = rows(entries, title, reference)
     write_text(out / "results.json", json.dumps(made, indent=2, allow_nan=False) + "\n")
     tables = [whole_table(made), *other_rules(made), *several_starts(made)]
     parts = [f"# {title}", *(table.markdown() for table in tables), "\n".join(f"- {note}" for note in notes)]
@@ -176,20 +172,22 @@ def write_report(
                      out / "success.png", f"{title}: success\n({rule}, area under the curve)")
         plot_precision([Curve(name, scores.precision_curve, scores.precision) for name, scores in scored],
                        out / "precision.png", f"{title}: precision\n({rule}, {read})", mark)
-    return made
 
 
 def write_dataset(
-    out: Path, dataset: Dataset, sequences: Sequences[Sequence], starts: multi_start.Options | None
+    out: Path, dataset: Dataset, sequences: Sequences[Sequence], starts: multi_start.Options | None,
+    notes: Sequences[str] = (),
 ) -> None:
     """Write `dataset.json`: what was evaluated, so that frames and truth are found again.
 
-    Its keys are the fields of `Dataset`, the names of the `sequences` and the options of `multi_start` (null without).
+    Its keys are the fields of `Dataset`, the names of the `sequences`, the options of `multi_start` (null without) and
+    `notes`, lines about what is missing.
     """
     content = asdict(dataset) | {
         "root": str(dataset.root.resolve()),
         "sequences": [sequence.name for sequence in sequences],
         "multi_start": starts and asdict(starts),
+        "notes": list(notes),
     }
     write_text(out / "dataset.json", json.dumps(content, indent=2) + "\n")
 

@@ -4,15 +4,13 @@
     python tools/demo.py --source 0
 """
 
-import argparse
 from pathlib import Path
 
-from tracker.cli import run
+from tracker.cli import Parser, run
 
 
 def main() -> int:
-    layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--source", required=True, help="video file, folder of images, camera index or stream URL")
     add("--init-box", metavar="X,Y,W,H", help="target in the first frame, 0-based pixels (default: draw it)")

@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from tracker.cli import run
+from tracker.cli import Parser, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--got10k", type=Path, metavar="ROOT", help="GOT-10k folder, with train/ and val/")
     parser.add_argument("--lasot", type=Path, metavar="ROOT", help="LaSOT folder, with training_set.txt")
     parser.add_argument("--images", type=Path, metavar="JSON", help="still images with boxes, COCO style")

@@ -10,12 +10,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tracker.cli import run
+from tracker.cli import Parser, run
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--config", metavar="NAME|FILE",
                         help="preset (demo, small, resnet18, siamfc) or a .py file (default: demo)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",

@@ -12,11 +12,11 @@ import os
 from pathlib import Path
 
 from b2nn.search import STRATEGIES
-from tracker.cli import run
+from tracker.cli import Parser, run
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--budget", type=float, help="counted FLOPs as a share of full precision, in (0, 1]")
     parser.add_argument("--method", choices=(*STRATEGIES, "pruned", "bnn", "fp"), default="mixbin",
                         help="how the budget is kept: by a search strategy, or pruned; bnn: every eligible unit "

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows `usage`, a command's docstring, as it is; a wrong option is one line too, without the list of all."""
+
+    def __init__(self, usage: str | None) -> None:
+        super().__init__(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (--help lists the options)\n")
 
 
 def run(command: Callable[[], int | None]) -> None:
@@ -17,7 +29,7 @@ def run(command: Callable[[], int | None]) -> None:
         from tracker.errors import TrackerError
 
         sys.exit(command() or 0)
-    except (B2nnError, DataError, TrackerError, ImportError) as error:
+    except (B2nnError, DataError, TrackerError, ImportError, OSError) as error:
         print(f"error: {' '.join(_message(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -27,6 +39,8 @@ def run(command: Callable[[], int | None]) -> None:
 
 def _message(error: Exception) -> str:
     """What went wrong; torch hands on an error of a DataLoader's worker as the text of its traceback."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     text = str(error)
     if text.startswith("Caught ") and "Original Traceback" in text:
         return text.rpartition(f"{type(error).__qualname__}: ")[2]

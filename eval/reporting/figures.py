@@ -24,7 +24,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "text.color": _INK, "axes.labelcolor": _INK,
     "axes.edgecolor": _INK, "axes.facecolor": "none", "xtick.color": _INK, "ytick.color": _INK, "grid.color": _GRID,
     "axes.grid": True, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False,
-    "figure.facecolor": "none", "axes.linewidth": 0.7, "grid.linewidth": 0.6,
+    "figure.facecolor": "none", "axes.linewidth": 0.7, "grid.linewidth": 0.6, "hatch.linewidth": 0.7,
 }
 
 
@@ -73,11 +73,14 @@ def draw_trade_off(
     name: str, points: Sequence[Point], looks: Mapping[str, Look], xlabel: str, ylabel: str, cheap_is_good: bool,
     caption: str,
 ) -> Figure:
-    """Score against cost or speed, with the Pareto front: the trackers that none beats in both."""
+    """Score against cost or speed, with the Pareto front: the trackers that none beats in both, joined by a line."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     front = pareto(points, cheap_is_good)
     with _axes(4.6, 3.3) as (axes, svg):
-        axes.plot([point.x for point in front], [point.y for point in front], color=_INK, linewidth=0.8,
-                  linestyle="--", zorder=1)
+        if len(front) > 1:
+            axes.plot([point.x for point in front], [point.y for point in front], color=_INK, linewidth=1,
+                      linestyle="--", zorder=1)
         for point in points:
             look = looks[point.label]
             error = None if np.isnan(point.spread) else point.spread
@@ -85,13 +88,17 @@ def draw_trade_off(
         x = np.array([point.x for point in points])
         if x.max() > 20 * x.min() > 0:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set_xlim(0, 1.08 * x.max())
         axes.margins(y=0.15)
         axes.set(xlabel=xlabel, ylabel=ylabel)
-    alt = f"{ylabel} against {xlabel}; on the Pareto front: {', '.join(point.label for point in front)}"
-    return Figure(svg(name, alt), alt, caption)
+    alt = f"{ylabel} against {xlabel}"
+    joined = " (dashed line)" if len(front) > 1 else ""
+    members = f"On the Pareto front{joined}: {', '.join(point.label for point in front)}."
+    return Figure(svg(name, f"{alt}. {members}"), f"{alt}. {members}", f"{caption} {members}")
 
 
 def pareto(points: Sequence[Point], cheap_is_good: bool) -> list[Point]:
@@ -106,13 +113,18 @@ def pareto(points: Sequence[Point], cheap_is_good: bool) -> list[Point]:
 def draw_bars(
     name: str, rows: Mapping[str, Mapping[str, float]], looks: Mapping[str, Look], xlabel: str, caption: str
 ) -> Figure:
-    """A block of bars a row (an attribute), one bar a tracker; rows and bars from top to bottom."""
+    """A block of bars a row (an attribute), one bar a tracker; rows and bars from top to bottom.
+
+    Trackers of one colour are told apart by hatching.
+    """
     labels = list(dict.fromkeys(label for values in rows.values() for label in values))
     step = 0.8 / len(labels)
     with _axes(4.6, 0.7 + len(rows) * (0.12 + 0.09 * len(labels))) as (axes, svg):
         for index, label in enumerate(labels):
             values = [rows[row].get(label, np.nan) for row in rows]
-            axes.barh(np.arange(len(rows)) - 0.4 + (index + 0.5) * step, values, 0.9 * step, color=looks[label].colour)
+            look = looks[label]
+            axes.barh(np.arange(len(rows)) - 0.4 + (index + 0.5) * step, values, 0.9 * step, edgecolor=look.colour,
+                      facecolor="none" if look.hatch else look.colour, hatch=look.hatch, linewidth=0.7)
         _rows(axes, list(rows), xlabel)
     alt = f"{xlabel} of {', '.join(labels)} for each of {', '.join(rows)}"
     return Figure(svg(name, alt), alt, caption)

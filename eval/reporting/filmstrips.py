@@ -13,12 +13,13 @@ from datasets.annotations import has_area
 from datasets.opencv import cv2
 from datasets.sequence import Sequence
 from eval.boxes import iou
-from eval.reporting.looks import COLOURS, Look
+from eval.reporting.looks import Look
 
 FRAMES = 6
 """Pictures a strip."""
 _WIDTH = 400
 _QUALITY = 72
+_DASH = 7
 _TRUTH = (255, 255, 255)
 
 
@@ -80,12 +81,11 @@ def make_strip(
     """Draw frames evenly spaced over a sequence; the first is not among them, for there all boxes are the true one.
 
     Args:
-        boxes: label -> (N, 4) predicted boxes; as many are drawn as there are colours.
+        boxes: label -> (N, 4) predicted boxes, few enough to be told apart.
 
     Raises:
         DataError: a frame cannot be read.
     """
-    boxes = dict(list(boxes.items())[:len(COLOURS)])
     seen = sequence.visible & has_area(sequence.boxes)
     overlaps = {label: iou(predicted, sequence.boxes) for label, predicted in boxes.items()}
     chosen = np.unique(np.linspace(0, len(sequence) - 1, FRAMES + 1).round().astype(int)[1:])
@@ -104,16 +104,17 @@ def _draw(
     sequence: Sequence, frame: int, boxes: Mapping[str, np.ndarray], looks: Mapping[str, Look], seen: bool
 ) -> np.ndarray:
     image = images.read(sequence.frames[frame])
-    drawn = [(sequence.boxes[frame], _TRUTH, 5)] if seen else []
+    drawn = [(sequence.boxes[frame], _TRUTH, 5, False)] if seen else []
     # Thin on the true box's broad line: a box that hits it leaves it visible on both sides.
-    drawn += [(predicted[frame], looks[label].bgr, 2) for label, predicted in boxes.items()]
-    left, top, width, height = _view(image, np.array([box for box, _, _ in drawn]))
+    drawn += [(predicted[frame], looks[label].bgr, 2, looks[label].dash != "solid")
+              for label, predicted in boxes.items()]
+    left, top, width, height = _view(image, np.array([box for box, *_ in drawn]))
     scale = _WIDTH / width
     size = _WIDTH, round(height * scale)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     image = cv2.resize(image[top:top + height, left:left + width], size, interpolation=how)
-    for box, colour, thickness in drawn:
-        _rectangle(image, (box - [left, top, 0, 0]) * scale, colour, thickness)
+    for box, colour, thickness, dashed in drawn:
+        _rectangle(image, (box - [left, top, 0, 0]) * scale, colour, thickness, dashed)
     return image
 
 
@@ -131,14 +132,26 @@ def _view(image: np.ndarray, boxes: np.ndarray) -> tuple[int, int, int, int]:
     return int(corner[0]), int(corner[1]), int(size[0]), int(size[1])
 
 
-def _rectangle(image: np.ndarray, box: np.ndarray, colour: tuple[int, int, int], width: int) -> None:
+def _rectangle(
+    image: np.ndarray, box: np.ndarray, colour: tuple[int, int, int], width: int, dashed: bool
+) -> None:
     if not np.isfinite(box).all():
         return
     # Far outside of the picture a corner would not fit an OpenCV integer.
-    x, y, w, h = np.clip(box, -10_000, 10_000).round().astype(int).tolist()
+    x, y, w, h = np.clip(box, -10_000, 10_000).round()
+    corners = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)])
+    lines = [line for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)
+             for line in (_dashes(a, b) if dashed else [(a, b)])]
     # A dark seam keeps every colour legible on every ground.
     for seam, ink in ((width + 2, (20, 20, 20)), (width, colour)):
-        cv2.rectangle(image, (x, y), (x + w, y + h), ink, seam, cv2.LINE_AA)
+        cv2.polylines(image, [np.array(line, np.int32) for line in lines], False, ink, seam, cv2.LINE_AA)
+
+
+def _dashes(start: np.ndarray, end: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """A line in dashes as long as the gaps between them; it begins and ends with one."""
+    count = max(round(float(np.abs(end - start).max()) / (2 * _DASH)), 1)
+    points = start + np.linspace(0, 1, 2 * count)[:, None] * (end - start)
+    return list(zip(points[::2], points[1::2], strict=True))
 
 
 def _jpeg(image: np.ndarray) -> str:

@@ -16,6 +16,7 @@ from datasets.sequence import Sequence
 from eval import multi_start, results
 from eval.dataset import Dataset, open_dataset
 from eval.metrics import BenchmarkScores, score
+from eval.reporting.wording import counted
 from eval.table import read_tracks
 
 
@@ -50,7 +51,7 @@ class Evaluation:
         partial: the dataset has more sequences than these.
         starts: options of the runs from many starts, None where none were made.
         results: one a tracker.
-        problems: what is missing, a line each.
+        problems: what is missing, a line each; first what the evaluation itself said.
     """
 
     folder: Path
@@ -97,11 +98,12 @@ def read_evaluation(folder: Path) -> Evaluation:
     problems: list[str] = []
     dataset, starts, known, sequences = None, None, {}, []
     try:
-        dataset, names, starts = _read_dataset(folder / "dataset.json")
+        dataset, names, starts, notes = _read_dataset(folder / "dataset.json")
+        problems += notes
         known = {sequence.name: sequence for sequence in dataset.sequences()}
         gone = [name for name in names if name not in known]
         if gone:
-            raise DataError(f"{dataset.root}: {len(gone)} evaluated sequences are gone, among them {gone[0]}")
+            raise DataError(f"{dataset.root}: {_some(gone, names)} gone")
         sequences = [known[name] for name in names]
     except DataError as error:
         problems.append(f"Only the stored scores are shown, no curves, statistics or frames: {error}")
@@ -127,12 +129,14 @@ def _read_rows(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _read_dataset(file: Path) -> tuple[Dataset, list[str], multi_start.Options | None]:
+def _read_dataset(file: Path) -> tuple[Dataset, list[str], multi_start.Options | None, list[str]]:
+    """The dataset, the names of its evaluated sequences, the options of many starts, and notes."""
     content = _read_json(file)
     try:
         dataset = open_dataset(content["benchmark"], Path(content["root"]), content["split"], content["name"])
         starts = content.get("multi_start")
-        return dataset, list(content["sequences"]), starts and multi_start.Options(**starts)
+        notes = [str(note) for note in content.get("notes", [])]
+        return dataset, list(content["sequences"]), starts and multi_start.Options(**starts), notes
     except (KeyError, TypeError) as error:
         raise DataError(f"{file}: not the description of a dataset ({error})") from error
 
@@ -171,4 +175,10 @@ def _unscored(folder: Path, row: dict[str, Any], sequences: list[Sequence], data
     missing = [one.name for one in sequences if not results.is_done(folder / row["tracker"], one, origin)]
     if not missing:
         return "its sequences have no frame to score"
-    return f"{len(missing)} of {len(sequences)} sequences are missing, among them {missing[0]}"
+    return f"{_some(missing, sequences)} missing"
+
+
+def _some(names: Sequences[str], of: Sequences[Any]) -> str:
+    """1 of 6 sequences (Car4) is, 3 of 6 sequences (Car4, ...) are."""
+    dots, verb = (", ...", "are") if len(names) > 1 else ("", "is")
+    return f"{len(names)} of {counted(len(of), 'sequence')} ({names[0]}{dots}) {verb}"

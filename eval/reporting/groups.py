@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,6 +17,7 @@ from eval.reporting.gather import Evaluation, Result
 METHODS = ("fp", "mixbin", "iterative", "evolution", "exhaustive", "sensitivity", "hessian", "uniform", "random",
            "pruned", "bnn")
 """The order of methods in tables; others follow, peers come last."""
+_DIGITS = 6
 
 
 class Metric(NamedTuple):
@@ -46,6 +47,11 @@ class Group:
     def row(self) -> Mapping[str, Any]:
         """The first one's row, for facts that all share."""
         return self.results[0].row
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it is a tracker of somebody else."""
+        return self.row.get("method") == "peer"
 
     def values(self, key: str) -> np.ndarray:
         """What the rows say under `key`, (n,); NaN where one does not know."""
@@ -91,7 +97,7 @@ def name_groups(evaluations: Iterable[Evaluation]) -> dict[str, str]:
     """The label of each tracker's group, by the tracker's `identity`.
 
     Trackers of the same method, budget and architecture (told by the cost of the full-precision network) form a group
-    if all have different seeds. Where a seed occurs twice they differ by more than that and stand alone.
+    if all have different seeds and files. Where a seed occurs twice they differ by more than that and stand alone.
     """
     rows = {identity(one.row): one.row for evaluation in evaluations for one in evaluation.results}
     names = _unique_names(rows)
@@ -101,7 +107,8 @@ def name_groups(evaluations: Iterable[Evaluation]) -> dict[str, str]:
     labels = dict(names)
     for (method, budget, flops), members in alike.items():
         seeds = [rows[key].get("seed") for key in members]
-        if len(members) > 1 and None not in (method, flops, *seeds) and len(set(seeds)) == len(seeds):
+        paths = {_path(rows[key]) for key in members}
+        if len(members) > 1 and None not in (method, flops, *seeds) and len(set(seeds)) == len(paths) == len(seeds):
             label = str(method) if budget is None else f"{method}-{budget:g}"
             if label in {other for key, other in labels.items() if key not in members}:
                 label = f"{label}, as {names[members[0]]}"
@@ -111,17 +118,49 @@ def name_groups(evaluations: Iterable[Evaluation]) -> dict[str, str]:
 
 
 def group(evaluation: Evaluation, labels: Mapping[str, str]) -> list[Group]:
-    """The results of one evaluation by group: full precision first, then by method and budget, peers last."""
+    """The results of one evaluation by group: full precision first, then by method and budget, peers last.
+
+    Of several results of one file the first stands for all: they are no seeds.
+    """
     members = defaultdict(list)
-    for one in evaluation.results:
-        members[labels[identity(one.row)]].append(one)
+    for key, (one, *_) in _by_identity(evaluation).items():
+        members[labels[key]].append(one)
     groups = [Group(label, tuple(sorted(found, key=lambda one: one.row.get("seed") or 0)))
               for label, found in members.items()]
     return sorted(groups, key=_rank)
 
 
 def identity(row: Mapping[str, Any]) -> str:
-    """What makes a tracker the same in several evaluations: where it was loaded from."""
+    """What makes a tracker the same in several evaluations: the hash of its file, or its path where that is not known.
+
+    A path is not enough: the file may have been replaced between two evaluations.
+    """
+    return str(row.get("sha256") or _path(row))
+
+
+def confusions(evaluations: Sequence[Evaluation], labels: Mapping[str, str]) -> list[str]:
+    """A line for each path that stands for several trackers, and for each tracker that one evaluation has twice."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for evaluation in evaluations:
+        for one in evaluation.results:
+            found[_path(one.row)][labels[identity(one.row)]] = str(one.row["checkpoint"])
+    lines = [f"{next(iter(own.values()))} was replaced between the evaluations: {', '.join(own)} are different trackers"
+             for own in found.values() if len(own) > 1]
+    for evaluation in evaluations:
+        for first, *more in _by_identity(evaluation).values():
+            lines += [f"{evaluation.name}: {one.row['tracker']} is the same file as {first.row['tracker']} and shown "
+                      "under that name only" for one in more]
+    return lines
+
+
+def _by_identity(evaluation: Evaluation) -> dict[str, list[Result]]:
+    found: dict[str, list[Result]] = defaultdict(list)
+    for one in evaluation.results:
+        found[identity(one.row)].append(one)
+    return found
+
+
+def _path(row: Mapping[str, Any]) -> str:
     return os.path.abspath(row["checkpoint"])
 
 
@@ -132,9 +171,14 @@ def _rank(group: Group) -> tuple[int, float, str]:
 
 
 def _unique_names(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """A name for each tracker; two runs of one name take that of the folder above theirs before it."""
+    """A name for each tracker: its own, before it that of the folder above where two runs have one name, and behind it
+    the beginning of its hash where that folder is the same too.
+    """
     names = {key: str(row["tracker"]) for key, row in rows.items()}
-    for longer in (lambda key: "/".join(Path(key).parent.parts[-2:]), str):
+    for longer in (
+        lambda key: "/".join(Path(_path(rows[key])).parent.parts[-2:]),
+        lambda key: f"{rows[key]['tracker']} ({key[:_DIGITS] if rows[key].get('sha256') else key})",
+    ):
         counts = Counter(names.values())
         names = {key: name if counts[name] == 1 else longer(key) for key, name in names.items()}
     return names

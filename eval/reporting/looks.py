@@ -9,6 +9,8 @@ from dataclasses import dataclass
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # In matplotlib's terms -> in SVG's.
 _DASHES = {"solid": "", "dashed": "7 3", "dotted": "2 2", "dashdot": "7 2 2 2"}
+# In matplotlib's terms, for the areas of those that are not drawn solid.
+_HATCHES = {"solid": "", "dashed": "/////", "dotted": ".....", "dashdot": "xxxxx"}
 _MARKERS = {"o": "M15 2a4 4 0 1 0 .01 0z", "s": "M11 2h8v8h-8z", "^": "M15 1l5 9h-10z", "D": "M15 1l5 5-5 5-5-5z"}
 
 
@@ -24,6 +26,11 @@ class Look:
     colour: str
     dash: str
     marker: str
+
+    @property
+    def hatch(self) -> str:
+        """What fills its areas in matplotlib's terms, empty for plain colour."""
+        return _HATCHES[self.dash]
 
     @property
     def bgr(self) -> tuple[int, int, int]:

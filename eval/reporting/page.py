@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from datasets.files import write_text
 from eval.reporting import tables
 from eval.reporting.gather import Evaluation, gather
-from eval.reporting.groups import group, name_groups
+from eval.reporting.groups import confusions, group, name_groups
 from eval.reporting.looks import assign_looks, chip
 from eval.reporting.sections import make_section, ranked_by
 
@@ -51,7 +51,7 @@ def write_page(folders: Sequence[Path], out: Path) -> list[str]:
     view = make_view(evaluations, skipped)
     write_text(out / "report.html", render("report.html", view))
     write_text(out / "report.md", render("report.md", view))
-    return skipped + [f"{section.title}: {line}" for section in view["sections"] for line in section.problems]
+    return view["problems"] + [f"{section.title}: {line}" for section in view["sections"] for line in section.problems]
 
 
 def make_view(evaluations: Sequence[Evaluation], skipped: Sequence[str]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def make_view(evaluations: Sequence[Evaluation], skipped: Sequence[str]) -> dict
             title: (ranked_by(evaluation, groups).key, groups)
             for title, evaluation, groups in zip(titles, evaluations, grouped, strict=True)
         }),
-        "skipped": list(skipped),
+        "problems": [*(f"Left out: {line}" for line in skipped), *confusions(evaluations, labels)],
         "terms": TERMS,
         "chips": {label: chip(look) for label, look in looks.items()},
         "looks": looks,

@@ -17,8 +17,9 @@ from eval.reporting.figures import Figure, Point
 from eval.reporting.filmstrips import Strip
 from eval.reporting.gather import Evaluation
 from eval.reporting.groups import METRICS, Group, Metric
-from eval.reporting.looks import Look
+from eval.reporting.looks import COLOURS, Look
 from eval.reporting.rerun import command
+from eval.reporting.rules import rules_table
 from eval.reporting.statistics import Comparison, compare, holm, interval, smallest_p
 from eval.reporting.tables import Table, metric_head
 from eval.reporting.wording import counted, machine, probability, score, verdict
@@ -37,6 +38,7 @@ class Section:
         certainty: what the differences are worth.
         figures, by_sequence: curves and trade-offs; scores by attribute and sequence.
         strips: frames with boxes.
+        undrawn: the trackers whose boxes they leave out.
         more: many starts, other toolkits' rules.
         origin: trackers and rules.
         command: makes these results again.
@@ -53,6 +55,7 @@ class Section:
     figures: tuple[Figure, ...]
     by_sequence: tuple[Figure, ...]
     strips: tuple[Strip, ...]
+    undrawn: tuple[str, ...]
     more: tuple[Table, ...]
     origin: tuple[Table, ...]
     command: str
@@ -70,27 +73,31 @@ def make_section(
     certainty: list[Table] = []
     by_sequence: list[Figure] = []
     strips: list[Strip] = []
+    drawn: list[Group] = []
     if values and benchmark:
         certainty, sentence = _certainty(groups, values, metric, benchmark)
         lead += [sentence] if sentence else []
         by_sequence = _by_sequence(evaluation, values, looks, metric, benchmark, anchor)
-        strips, missing = _strips(evaluation, groups, values, looks)
+        drawn = _drawn(groups, values)
+        strips, missing = _strips(evaluation, drawn, values, looks)
         problems += missing
     more = (tables.many_starts(groups), tables.others(groups))
     return Section(
         title, anchor, str(evaluation.folder), tuple(lead), tuple(problems), tables.comparison(groups, benchmark),
         tuple(one.label for one in groups), tuple(certainty),
         tuple(_figures(groups, looks, metric, benchmark, anchor)), tuple(by_sequence), tuple(strips),
+        tuple(label for label in values if label not in {one.label for one in drawn}),
         tuple(table for table in more if table),
-        (tables.provenance(groups), *([tables.rules(benchmark)] if benchmark else [])), command(evaluation),
+        (tables.provenance(groups), *([rules_table(benchmark)] if benchmark else [])), command(evaluation),
     )
 
 
 def ranked_by(evaluation: Evaluation, groups: Sequence[Group]) -> Metric:
     """The score that the benchmark itself ranks by: AO of GOT-10k, success of the others."""
-    own_ao = evaluation.dataset is not None and evaluation.dataset.benchmark == "got10k"
-    known = any(not math.isnan(group.mean("success")) for group in groups)
-    return METRICS["ao" if own_ao or not known else "success"]
+    own_ao = evaluation.dataset is not None and evaluation.dataset.rules.reports_overlap
+    only_ao = any(not math.isnan(group.mean("ao")) for group in groups) and all(
+        math.isnan(group.mean("success")) for group in groups)
+    return METRICS["ao" if own_ao or only_ao else "success"]
 
 
 def _ranking(
@@ -116,8 +123,11 @@ def _certainty(
                                if (scores := group.per_sequence(one)) is not None}
                  for group in groups if group.label in values}
     made = [tables.certainty(intervals, benchmark)]
+    # Which of two peers is better is not asked here, and every pair makes all others harder to tell apart.
+    peers = {group.label for group in groups if group.is_peer}
+    asked = [pair for pair in combinations(values, 2) if not peers.issuperset(pair) or peers.issuperset(values)]
     found: dict[tuple[str, str], Comparison] = {
-        (a, b): compare(values[a][0], values[b][0], values[a][1]) for a, b in combinations(values, 2)
+        (a, b): compare(values[a][0], values[b][0], values[a][1]) for a, b in asked
     }
     if not found:
         return made, ""
@@ -202,10 +212,10 @@ def _trade_off_caption(key: str, score: str, groups: Sequence[Group]) -> str:
         machines = sorted({machine(one.row) for group in groups for one in group.results})
         warning = ", which do not compare" if len(machines) > 1 else ""
         timed = f" Timed on {' and '.join(machines)}{warning}."
-        return f"{score} against speed. Dashed: the Pareto front, up and right is better.{timed}{bars}"
+        return f"{score} against speed; up and right is better.{timed}{bars}"
     unknown = [group.label for group in groups if math.isnan(group.mean(key))]
     left_out = f" Not known for {', '.join(unknown)}." if unknown else ""
-    return f"{score} against counted FLOPs. Dashed: the Pareto front, up and left is better.{left_out}{bars}"
+    return f"{score} against counted FLOPs; up and left is better.{left_out}{bars}"
 
 
 def _by_sequence(
@@ -224,6 +234,8 @@ def _by_sequence(
                 label: float(weighted_mean(scores[has, None], weights[has])[0])
                 for label, (scores, weights) in values.items()}
         caption = f"{_capital(head.text)} by attribute; in brackets the number of sequences that have it."
+        if any(looks[label].hatch for label in values):
+            caption += " Hatched: trackers whose line is not solid."
         made.append(figures.draw_bars(f"{anchor}-attributes", rows, looks, head.text, caption))
     table = np.array([scores for scores, _ in values.values()])
     mean = np.nan_to_num(table.sum(axis=0), nan=-1)
@@ -234,17 +246,24 @@ def _by_sequence(
     return made
 
 
+def _drawn(groups: Sequence[Group], values: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[Group]:
+    """As many trackers as there are colours: one's own, then the best peers."""
+    best = sorted((group for group in groups if group.label in values),
+                  key=lambda group: -np.nanmean(values[group.label][0]) if group.is_peer else -2)
+    return [group for group in groups if group in best[:len(COLOURS)]]
+
+
 def _strips(
-    evaluation: Evaluation, groups: Sequence[Group], values: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    evaluation: Evaluation, drawn: Sequence[Group], values: Mapping[str, tuple[np.ndarray, np.ndarray]],
     looks: Mapping[str, Look],
 ) -> tuple[list[Strip], list[str]]:
     """Filmstrips of the sequences that tell most, and a line for each that cannot be drawn."""
-    full = [group.label for group in groups if group.row.get("method") == "fp" and group.label in values]
+    full = [group.label for group in drawn if group.row.get("method") == "fp"]
     made, missing = [], []
     chosen = filmstrips.choose({label: scores for label, (scores, _) in values.items()}, full[0] if full else None)
     for index, why in chosen.items():
         sequence = evaluation.sequences[index]
-        boxes = {group.label: group.results[0].boxes[sequence.name] for group in groups if group.label in values}
+        boxes = {group.label: group.results[0].boxes[sequence.name] for group in drawn}
         try:
             made.append(filmstrips.make_strip(sequence, boxes, looks, why))
         except DataError as error:

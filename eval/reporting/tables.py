@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from eval import multi_start
@@ -36,13 +36,13 @@ class Table:
 
 
 def comparison(groups: Sequence[Group], benchmark: Benchmark | None) -> Table:
-    """All trackers: what they cost, how fast they are, how well they score. Columns nobody fills are left out."""
+    """All trackers: how well they score, how fast they are, what they cost. Columns nobody fills are left out."""
     columns = [
+        *((metric_head(metric, benchmark), metric.key, score, max) for metric in _in_order(benchmark)),
+        (Cell("fps"), "fps", _plain(".1f"), max),
         (Cell("GFLOPs", "counted"), "counted_flops", lambda x: f"{x / 1e9:.3f}", min),
         (Cell("FLOPs ratio"), "flops_ratio", score, min),
         (Cell("size", "kB"), "bytes", lambda x: f"{x / 1e3:,.0f}", min),
-        (Cell("fps"), "fps", _plain(".1f"), max),
-        *((metric_head(metric, benchmark), metric.key, score, max) for metric in METRICS.values()),
     ]
     columns = [column for column in columns if any(not math.isnan(group.mean(column[1])) for group in groups)]
     best = {key: chosen(group.mean(key) for group in groups if not math.isnan(group.mean(key)))
@@ -64,7 +64,7 @@ def comparison(groups: Sequence[Group], benchmark: Benchmark | None) -> Table:
 
 def certainty(intervals: Mapping[str, Mapping[str, Interval]], benchmark: Benchmark) -> Table:
     """The score and 95 % interval of each tracker and metric: label -> metric key -> interval."""
-    keys = [key for key in METRICS if any(key in values for values in intervals.values())]
+    keys = [one.key for one in _in_order(benchmark) if any(one.key in values for values in intervals.values())]
     rows = tuple(
         (tracker_cell(label), *(_interval_cell(values.get(key)) for key in keys)) for label, values in intervals.items()
     )
@@ -156,17 +156,6 @@ def provenance(groups: Sequence[Group]) -> Table:
     return Table("Trackers", head, rows, ("Of each SHA-256 the first 16 digits.",), numbers=len(head))
 
 
-def rules(benchmark: Benchmark) -> Table:
-    """The conventions of the benchmark's rules, a column a rule."""
-    protocols = list(dict.fromkeys((benchmark.overlap, benchmark.curves, *benchmark.others)))
-    rows = tuple(
-        (Cell(field.name.replace("_", " ")), *(Cell(_convention(protocol, field.name)) for protocol in protocols))
-        for field in fields(Protocol) if field.name != "name"
-    )
-    return Table("The rules", (Cell("convention"), *(Cell(protocol.name) for protocol in protocols)), rows,
-                 numbers=len(protocols) + 1)
-
-
 def summary(datasets: Mapping[str, tuple[str, Sequence[Group]]]) -> Table:
     """All trackers over all datasets, by the score that each is ranked by: dataset -> (metric key, groups)."""
     ordered = {group.label: group for _, groups in datasets.values() for group in groups}
@@ -182,6 +171,12 @@ def summary(datasets: Mapping[str, tuple[str, Sequence[Group]]]) -> Table:
     head = (Cell("tracker"), Cell("FLOPs ratio"),
             *(Cell(name, _TITLES[key]) for name, (key, _) in datasets.items()))
     return Table("All datasets", head, tuple(rows))
+
+
+def _in_order(benchmark: Benchmark | None) -> list[Metric]:
+    """The scores, those first that the benchmark itself reports: a narrow screen shows no others."""
+    own = "curves" if benchmark and not benchmark.reports_overlap else "overlap"
+    return sorted(METRICS.values(), key=lambda metric: metric.rule != own)
 
 
 _TITLES = {"ao": "AO", "sr50": "SR0.5", "sr75": "SR0.75", "success": "success", "precision": "precision",
@@ -232,10 +227,3 @@ def _kind(group: Group) -> str:
         f"{seeds} seeds" if seeds > 1 else None,
     )
     return ", ".join(str(fact) for fact in facts if fact)
-
-
-def _convention(protocol: Protocol, name: str) -> str:
-    value = getattr(protocol, name)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "not measured" if value is None else str(value)

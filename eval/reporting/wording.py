@@ -12,9 +12,12 @@ UNKNOWN = "–"
 
 
 def verdict(pair: tuple[str, str], found: Comparison, p: float) -> str:
-    """What a comparison says, in words, at the 5 % level of the corrected p-value."""
+    """What a comparison says, in words, at the 5 % level; `p` is its p-value corrected for the number of pairs."""
+    better = pair[0] if found.difference.value > 0 else pair[1]
     if p <= 0.05:
-        return f"{pair[0] if found.difference.value > 0 else pair[1]} is better"
+        return f"{better} is better"
+    if found.p <= 0.05:
+        return f"{better} looks better, but not after correction for all pairs"
     return f"cannot be told apart with {counted(found.sequences, 'sequence')}"
 
 

@@ -31,7 +31,7 @@ def scored(rule: Protocol) -> dict:
     truths = read_truths(GOLDEN / "truth", rule.origin)
     [result] = find_results(GOLDEN / "results", [truth.name for truth in truths])
     sizes = {truth.name: truth.frame_size() for truth in truths}
-    tracks, problems = read_tracks(result, truths, rule.origin, sizes)
+    tracks, problems, _ = read_tracks(result, truths, rule.origin, sizes)
     assert not problems
     scores = score(rule, tracks)
     return {"all": figures(scores)} | {one.name: figures(one) for one in scores.sequences}

@@ -86,6 +86,25 @@ def test_what_cannot_be_scored_is_one_line(root, tmp_path, files, message):
         read_truths(tmp_path, 1)
 
 
+@pytest.mark.parametrize(("files", "meant"), [
+    ({"otb50.txt": "Bolt\n", "gt/Bolt.txt": ROWS}, "gt"),
+    ({"gt/Bolt.txt": ROWS}, "gt"),
+    ({"README.txt": "boxes\n", "anno/UAV20L/bike1.txt": ROWS}, "anno/UAV20L"),
+])
+def test_the_folder_above_is_told_which_one_is_meant(root, files, meant):
+    folder = root(files)
+    with pytest.raises(DataError, match=f"{folder}: no ground truth in this folder; did you mean {folder / meant}\\?"):
+        read_truths(folder, 1)
+
+
+def test_a_folder_of_boxes_is_taken_whatever_is_below_it(root):
+    folder = root({"a.txt": ROWS, "gt/b.txt": ROWS})
+    assert [truth.name for truth in read_truths(folder, 1)] == ["a"]
+    folder = root({"c.txt": "1,2,3,4\none\n"})
+    with pytest.raises(DataError, match=r"c\.txt, line 2"):
+        read_truths(folder, 1)
+
+
 def test_a_missing_or_binary_truth_is_named(tmp_path):
     with pytest.raises(DataError, match="nowhere: ground truth folder not found"):
         read_truths(tmp_path / "nowhere", 0)

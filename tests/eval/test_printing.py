@@ -3,7 +3,8 @@ import pytest
 from eval.printing import full_precision, narrow_table, other_rules, print_report, several_starts, whole_table
 
 SCORES = dict(ao=0.698, sr50=0.8, sr75=0.5, success=0.7, precision=0.9, norm_precision=None, fps=30.5)
-FACTS = dict(budget=None, flops_ratio=1.0, params_1bit=0, params_32bit=856294, bytes=3425176, device="cpu", threads=2,
+FACTS = dict(budget=None, flops_ratio=1.0,
+             params_1bit=0, params_32bit=856294, bytes=3425176, counted_flops=943554566, device="cpu", threads=2,
              others=[], multi_start_targets=None)
 
 
@@ -70,14 +71,27 @@ def test_markdown_has_a_rule_below_the_head():
     assert lines[2].startswith("| fp | fp | - | 1.000 |")
 
 
-@pytest.mark.parametrize("name", ["mixbin-0.3", "a/rather/long/folder/of/runs/mixbin-0.3"])
-def test_all_that_is_printed_fits_80_columns(capsys, monkeypatch, name):
+def test_cost_is_in_gflops_for_every_tracker_that_knows_it():
+    table = narrow_table([row("fp"), row("csrt", counted_flops=None)], "walk")
+    assert [cells[table.head.index("GFLOPs")] for cells in table.body] == [".944", "-"]
+
+
+def test_a_narrow_terminal_goes_without_the_less_important_columns(capsys, monkeypatch):
+    for columns, there in (("80", False), ("120", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        print_report([row(f"some/folder/{name}", norm_precision=0.5) for name in ("fp", "mixbin-0.3")], "", [])
+        assert ("kB" in capsys.readouterr().out) is there
+
+
+@pytest.mark.parametrize("name", ["mixbin-0.3", "small/mixbin-0.3", "a/rather/long/folder/of/runs/mixbin-0.3"])
+def test_all_that_is_printed_fits_80_columns_and_names_stay_legible(capsys, monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "80")
-    more = dict(norm_precision=0.812, fps=131.5)
+    more = dict(norm_precision=0.812, fps=131.5, sr50=1.0, precision=1.0)
     rows = [starts("fp", **more), starts(name, checkpoint="work/mixbin/checkpoint.pth", multi_start_reference="fp",
                                          multi_start_difference=-0.03, multi_start_stderr=0.1, **more)]
     print_report(rows, "lasot-test", ["a note that is [not markup] and goes on and on " * 3])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert any("(.698)" in line and "(131.5)" in line for line in lines)
+    assert any(line.startswith(f" {name[:16]}") for line in lines)
     assert "[not markup]" in "".join(lines)

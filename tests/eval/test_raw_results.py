@@ -3,7 +3,18 @@ import pytest
 
 from datasets.errors import DataError
 from eval.ground_truth import Truth
-from eval.raw_results import EXTRA, GAPS, MISSING, ROWS, UNREADABLE, find_results, read_tracks, same_names
+from eval.raw_results import (
+    EXTRA,
+    GAPS,
+    HEADER,
+    INVALID,
+    MISSING,
+    ROWS,
+    UNREADABLE,
+    find_results,
+    read_tracks,
+    same_names,
+)
 
 THREE = "1,1,9,9\n2,1,9,9\n3,1,9,9\n"
 
@@ -27,9 +38,19 @@ def truth(name, frames=3):
 
 
 def read(folder, *names, frames=3):
-    """Tracks and problems of the only tracker in `folder`."""
+    """Tracks and problems of the only tracker in `folder`, which has no remarks."""
     [result] = find_results(folder, list(names))
-    return read_tracks(result, [truth(name, frames) for name in names], 1, {})
+    tracks, problems, remarks = read_tracks(result, [truth(name, frames) for name in names], 1, {})
+    assert not remarks
+    return tracks, problems
+
+
+def read_text(folder, text, sequence):
+    """Boxes, problems and remarks of one result file."""
+    (folder / "a.txt").write_text(text)
+    [result] = find_results(folder, ["a"])
+    [track], problems, remarks = read_tracks(result, [sequence], 1, {})
+    return track.predicted, problems, remarks
 
 
 @pytest.mark.parametrize("written", ["Jogging-1", "Jogging.1", "jogging_1", "JOGGING.1"])
@@ -114,9 +135,54 @@ def test_many_bad_rows_are_counted_not_listed(results):
     assert problem.detail == "9: lines 1, 2, 3, ..."
 
 
+def test_a_header_is_skipped_where_the_other_rows_are_one_a_frame(results):
+    boxes, problems, [remark] = read_text(results("a.txt"), f"x,y,w,h\n{THREE}", truth("a"))
+    assert boxes[:, 0].tolist() == [0, 1, 2]
+    assert not problems
+    assert (remark.kind, remark.place) == (HEADER, "a.txt")
+
+
+def test_lines_below_a_header_are_numbered_as_in_the_file(results):
+    text = "x,y,w,h\n1,1,9,9\nlost\n3,1,9,9\n"
+    boxes, [problem], [remark] = read_text(results("a.txt"), text, truth("a"))
+    np.testing.assert_equal(boxes[:, 0], [0, np.nan, 2])
+    assert (problem.kind, problem.detail) == (GAPS, "1: line 3")
+    assert remark.kind == HEADER
+
+
+@pytest.mark.parametrize("row", ["nan,nan,nan,nan", "2,1,nan,9", "2,1,-9,9", "2,1,9,0", "0,0,0,0"])
+def test_invalid_boxes_are_counted_but_stay(results, row):
+    boxes, problems, [remark] = read_text(results("a.txt"), f"1,1,9,9\n{row}\n{row}\n", truth("a"))
+    assert not problems
+    assert (remark.kind, remark.place) == (INVALID, "a.txt (2 of 3)")
+    assert len(boxes) == 3
+
+
+def test_invalid_boxes_do_not_count_in_the_first_row_nor_where_there_is_no_target(results):
+    boxes = np.tile([0.0, 0, 9, 9], (4, 1))
+    boxes[1] = np.nan
+    sequence = Truth("a", boxes, np.array([True, True, False, True]), None)
+    *_, remarks = read_text(results("a.txt"), "nan,nan,nan,nan\n" * 3 + "1,1,9,9\n", sequence)
+    assert not remarks
+    *_, [remark] = read_text(results("a.txt"), "nan,nan,nan,nan\n" * 4, sequence)
+    assert remark.detail == "1 of 4"
+
+
+def test_unreadable_and_filled_rows_are_not_named_twice(results):
+    _, problems, remarks = read_text(results("a.txt"), "1,1,9,9\nlost\n3,1,9,0\n", truth("a", 9))
+    assert [problem.kind for problem in problems] == [GAPS, ROWS]
+    assert [remark.detail for remark in remarks] == ["1 of 3"]
+
+
+def test_a_row_of_more_than_four_numbers_says_how_many(results):
+    _, [problem], _ = read_text(results("a.txt"), "1,1,9,9\nlost\n3 1 9 9 0.7\n", truth("a"))
+    assert problem.detail == "2: lines 2, 3; line 3 has 5 numbers, not four"
+
+
 @pytest.mark.parametrize(("content", "detail"), [
     (b"", "empty"), (b"\xff\xfe\x00", "not a text file"), (b"<html>\n404\n", "no boxes in 2 rows"),
-], ids=["empty", "binary", "web page"])
+    (b"x,y,w,h,score\n1,1,9,9,1\n", "no boxes in 2 rows; line 2 has 5 numbers, not four"),
+], ids=["empty", "binary", "web page", "with scores"])
 def test_a_file_without_boxes_is_like_a_missing_one(results, content, detail):
     folder = results("A/a.txt", "A/b.txt")
     (folder / "A/b.txt").write_bytes(content)

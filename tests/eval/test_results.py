@@ -10,7 +10,7 @@ from eval import results
 
 @pytest.fixture
 def meta():
-    return results.describe("checkpoint.pth", "hash", "walk", origin=1, device="cpu", threads=1)
+    return results.describe("checkpoint.pth", "hash", "walk", "/data", origin=1, device="cpu", threads=1)
 
 
 @pytest.fixture

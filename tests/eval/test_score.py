@@ -56,7 +56,7 @@ def test_clean_results_are_a_table_and_exit_code_0(scored, folders, tmp_path):
     assert (lost["success"], lost["precision"]) == (pytest.approx(5 / 21), 0.25)
     assert perfect == {
         "tracker": "perfect", "success": pytest.approx(20 / 21), "precision": 1, "norm_precision": None,
-        "protocol": "OTB rule", "sequences": 3, "missing": 0, "problems": [],
+        "protocol": "OTB rule", "sequences": 3, "missing": 0, "problems": [], "remarks": [],
         "others": [{"protocol": "pysot rule", "success": pytest.approx(20 / 21), "precision": 1,
                     "norm_precision": None}],
     }
@@ -111,6 +111,57 @@ def test_what_does_not_fit_is_named_counted_and_exit_code_1(scored, folders, tmp
         "c.txt (2 rows for 4 frames): another length: the last row fills a short file, a long one is cut",
     ]
     assert perfect["problems"] == []
+
+
+@pytest.mark.parametrize(("protocol", "how"), [
+    ("otb", "as the row before by the OTB rule"), ("trackingnet", "as misses by the TrackingNet rule"),
+    ("got10k", "as misses by the GOT-10k rule, as the row before by the OTB rule without absent frames"),
+])
+def test_invalid_boxes_are_a_remark_that_says_how_they_are_scored(scored, folders, tmp_path, protocol, how):
+    (tmp_path / "results/lost/a.txt").write_text("1,2,3,4\nnan,nan,nan,nan\n1,2,-3,4\n1,2,3,4\n")
+    code, out, _ = scored("--protocol", protocol, *folders, "--json", tmp_path / "s.json")
+    assert code == 0
+    kind = f"boxes that are not finite or without area, scored {how}"
+    assert f" lost: {kind} (1): a.txt (2 of 4)" in out
+    lost, perfect = json.loads((tmp_path / "s.json").read_text())
+    assert (lost["remarks"], lost["problems"]) == ([f"a.txt (2 of 4): {kind}"], [])
+    assert perfect["remarks"] == []
+
+
+def test_a_header_is_skipped_and_said(scored, folders, tmp_path):
+    file = tmp_path / "results/perfect/a.txt"
+    file.write_text("x,y,w,h\n" + file.read_text())
+    code, out, _ = scored("--protocol", "otb", *folders)
+    assert code == 0
+    assert "perfect: a first line that is no box, skipped (1): a.txt" in out
+    assert "perfect 3/3 .952 1.000" in out
+
+
+def test_sequences_left_out_of_a_mean_are_named(scored, folders, tmp_path):
+    # A corner at 0 is no box by the OTB rule: without it not even the given frame hits.
+    (tmp_path / "gt/a.txt").write_text("0,20,30,40\n" * 4)
+    code, out, _ = scored("--protocol", "otb", *folders, "--trackers", "lost", "--json", tmp_path / "s.json")
+    assert code == 0
+    assert "3/3 " in out
+    remark = "never hit, left out of success by the OTB rule"
+    assert f" lost: {remark} (1): a " in f"{out} "
+    assert json.loads((tmp_path / "s.json").read_text())[0]["remarks"] == [f"a: {remark}"]
+
+
+def test_a_sequence_without_a_frame_to_score_is_named(scored, folders, tmp_path):
+    (tmp_path / "gt/absent").mkdir()
+    (tmp_path / "gt/absent/a.txt").write_text("1\n" * 4)
+    _, out, _ = scored("--protocol", "got10k", *folders)
+    rule = "the OTB rule without absent frames"
+    assert f"perfect: no frame to score, left out of success, precision by {rule} (1): a" in out
+
+
+def test_the_rules_own_columns_stay_where_nothing_was_scored(scored, folders, tmp_path):
+    (tmp_path / "results/strange").mkdir()
+    (tmp_path / "results/strange/lasot_a.txt").write_text("1,2,3,4\n")
+    _, out, _ = scored("--protocol", "lasot", *folders, "--trackers", "strange")
+    assert "tracker sequences success precision prec." in out
+    assert "strange 0/3* - - -" in out
 
 
 def test_thousands_of_problems_are_a_line(scored, folders, tmp_path):
@@ -174,6 +225,20 @@ def test_bad_usage_is_one_line_and_exit_code_2(scored, folders, tmp_path):
     assert "--trackers best: no such tracker; there are lost, perfect" in says("--trackers", "best")
     assert "is a folder" in says("--json", tmp_path)
     assert "its folder does not exist" in says("--json", tmp_path / "nowhere/s.json")
+    assert "cannot be written" in says("--json", tmp_path / f"{'s' * 300}.json")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody can write to")
+def test_a_place_that_cannot_be_written_is_refused_before_scoring(scored):
+    # Nothing was looked at: neither folder exists.
+    code, out, err = scored("--protocol", "otb", "--gt", "nowhere", "--results", "nowhere", "--json", "/proc/s.json")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "--json /proc/s.json: cannot be written" in err
+
+
+def test_trying_whether_a_file_can_be_written_leaves_nothing_behind(scored, folders, tmp_path):
+    scored("--protocol", "otb", "--gt", "nowhere", "--results", "nowhere", "--json", tmp_path / "s.json")
+    assert {path.name for path in tmp_path.iterdir()} == {"gt", "results"}
 
 
 def test_an_unknown_protocol_is_refused(scored, folders):

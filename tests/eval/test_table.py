@@ -126,8 +126,9 @@ def test_a_tracker_that_lacks_runs_is_not_compared(started):
 def test_what_was_evaluated_can_be_found_again(tmp_path, got10k_root, monkeypatch):
     monkeypatch.chdir(got10k_root.parent)
     dataset = open_dataset("got10k", Path("got10k"))
-    write_dataset(tmp_path / "out", dataset, dataset.sequences()[:1], STARTS)
+    write_dataset(tmp_path / "out", dataset, dataset.sequences()[:1], STARTS, ["csrt: missing"])
     content = json.loads((tmp_path / "out/dataset.json").read_text())
+    assert content.pop("notes") == ["csrt: missing"]
     assert (content.pop("sequences"), multi_start.Options(**content.pop("multi_start"))) == (["a"], STARTS)
     monkeypatch.chdir("/")
     again = Dataset(**content | {"root": Path(content["root"])})
@@ -137,7 +138,7 @@ def test_what_was_evaluated_can_be_found_again(tmp_path, got10k_root, monkeypatc
 def test_the_report_is_a_table_json_and_two_plots(entry, tmp_path):
     entries = [entry("demo/fp", summary={"method": "fp"}), entry("demo/mixbin", offset=3.0)]
     out = tmp_path / "report"
-    write_report(entries, BENCHMARKS["got10k"], out, "walk-val", ["a note"])
+    write_report(entries, rows(entries, "walk-val"), BENCHMARKS["got10k"], out, "walk-val", ["a note"])
     text = (out / "table.md").read_text()
     assert text.startswith("# walk-val\n")
     assert "| demo/mixbin | mixbin | 0.30 |" in text
@@ -152,5 +153,6 @@ def test_the_report_is_a_table_json_and_two_plots(entry, tmp_path):
 
 
 def test_a_report_without_a_scored_tracker_has_no_plots(entry, tmp_path):
-    write_report([entry("a", missing=1)], BENCHMARKS["got10k"], tmp_path / "report", "walk-val", [])
+    made = [entry("a", missing=1)]
+    write_report(made, rows(made, "walk-val"), BENCHMARKS["got10k"], tmp_path / "report", "walk-val", [])
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["results.json", "table.md"]

@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from b2nn.errors import B2nnError, BudgetError
 from datasets.errors import DataError
-from tracker.cli import run
+from tracker.cli import Parser, run
 from tracker.errors import CheckpointError, TrackerError
 
 
@@ -31,6 +31,18 @@ def test_an_error_of_the_user_is_one_line_and_2(kind, capsys):
         run(raising(kind("--budget 7:\n  too much")))
     assert end.value.code == 2
     assert capsys.readouterr() == ("", "error: --budget 7: too much\n")
+
+
+def test_a_wrong_option_is_one_line_and_2(capsys):
+    parser = Parser("Do it.\n\n    python do.py --fast")
+    parser.add_argument("--seed", type=int)
+    assert "    python do.py --fast\n" in parser.format_help()
+    for wrong in (["--seed", "x"], ["--sed", "1"]):
+        with pytest.raises(SystemExit) as end:
+            parser.parse_args(wrong)
+        assert end.value.code == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1) and wrong[0] in err
 
 
 def test_an_error_of_a_loaders_worker_is_its_message_alone(capsys):

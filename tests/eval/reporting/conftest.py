@@ -1,5 +1,6 @@
 """Evaluations on disk with a known answer: trackers that are off by so many pixels in the walk of a white square."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,11 @@ from eval.table import make_entry
 
 SUMMARY = dict(method="mixbin", budget=0.3, flops_ratio=0.25, counted_flops=0.25e9, fp_flops=1e9, seed=0,
                params_1bit=8000, params_32bit=1000)
+
+
+def digest(content):
+    """The SHA-256 of a checkpoint of this content."""
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 @dataclass
@@ -37,7 +43,7 @@ class Study:
 
     def add(self, name, offset=0.0, **facts):
         """Evaluate a tracker that is off by `offset` pixels, a number or one a sequence."""
-        spec = TrackerSpec(name, Static, str(self.folder.parent / "runs" / name / "checkpoint.pth"), "hash of " + name,
+        spec = TrackerSpec(name, Static, str(self.folder.parent / "runs" / name / "checkpoint.pth"), digest(name),
                            SUMMARY | facts)
         for sequence, shift in zip(self.sequences, np.broadcast_to(offset, len(self.sequences)), strict=True):
             boxes = sequence.boxes + np.array([shift, 0, 0, 0])

@@ -79,9 +79,12 @@ def test_wild_boxes_and_short_sequences_do_no_harm(sequence):
     assert len(make_strip(still, {"a": still.boxes}, LOOKS, "").pictures) == 1
 
 
-def test_no_more_trackers_are_drawn_than_there_are_colours(sequence):
-    strip = make_strip(sequence, dict.fromkeys("abcdefgh", sequence.boxes), LOOKS, "")
-    assert list(strip.overlaps) == list("abcdef")
+def test_of_two_trackers_of_a_colour_one_has_dashed_boxes(sequence):
+    aside = sequence.boxes + np.array([30, 0, 0, 0])
+    assert LOOKS["a"].colour == LOOKS["g"].colour
+    solid, dashed = (near(picture(make_strip(sequence, {name: aside}, LOOKS, "").pictures[0].uri), LOOKS["a"].bgr)
+                     for name in "ag")
+    assert 0.3 * solid < dashed < 0.8 * solid
 
 
 def test_a_frame_that_is_gone_is_named(sequence):

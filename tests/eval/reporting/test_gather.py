@@ -58,7 +58,7 @@ def test_a_sequence_that_has_gone_is_named(study):
     made.add("fp")
     folder = made.write()
     shutil.rmtree(made.root / "seq1")
-    assert "1 evaluated sequences are gone, among them seq1" in read_evaluation(folder).problems[0]
+    assert "1 of 3 sequences (seq1) is gone" in read_evaluation(folder).problems[0]
 
 
 def test_an_incomplete_tracker_is_named_with_what_it_lacks(study):
@@ -67,8 +67,20 @@ def test_an_incomplete_tracker_is_named_with_what_it_lacks(study):
     (made.folder / "fp/seq2.txt").unlink()
     row |= {key: None for key in ("ao", "sr50", "sr75", "success", "precision")}
     evaluation = read_evaluation(made.write())
-    assert evaluation.problems == ("fp has no scores: 1 of 3 sequences are missing, among them seq2",)
+    assert evaluation.problems == ("fp has no scores: 1 of 3 sequences (seq2) is missing",)
     assert evaluation.results[0].curves is None
+    (made.folder / "fp/seq1.txt").unlink()
+    assert "2 of 3 sequences (seq1, ...) are missing" in read_evaluation(made.write()).problems[0]
+
+
+def test_what_the_evaluation_noted_is_kept_also_without_the_dataset(study):
+    made = study()
+    made.add("fp")
+    described = made.write() / "dataset.json"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"notes": ["csrt: no such tracker here"]}))
+    assert read_evaluation(made.folder).problems == ("csrt: no such tracker here",)
+    shutil.rmtree(made.root)
+    assert read_evaluation(made.folder).problems[0] == "csrt: no such tracker here"
 
 
 def test_result_files_that_are_gone_or_have_changed_are_named(study):

@@ -1,8 +1,10 @@
+import hashlib
+
 import numpy as np
 import pytest
 
 from eval.reporting.gather import read_evaluation
-from eval.reporting.groups import METRICS, group, name_groups
+from eval.reporting.groups import METRICS, confusions, group, name_groups
 
 
 def grouped(*studies):
@@ -22,6 +24,16 @@ def test_seeds_of_one_method_are_one_line_with_mean_and_deviation(study):
     values, weights = line.per_sequence(METRICS["success"])
     assert (values @ weights / weights.sum()) == pytest.approx(np.mean(success))
     assert line.curve("success_curve").mean() == pytest.approx(np.mean(success))
+
+
+def said(*studies):
+    evaluations = [read_evaluation(one.write()) for one in studies]
+    return confusions(evaluations, name_groups(evaluations))
+
+
+def another(name):
+    """The facts of another file of this name."""
+    return {"sha256": hashlib.sha256(f"another {name}".encode()).hexdigest()}
 
 
 @pytest.mark.parametrize("other", [dict(budget=0.2), dict(method="random"), dict(fp_flops=2e9), dict(seed=0),
@@ -54,9 +66,42 @@ def test_a_tracker_has_one_name_in_all_evaluations_and_two_trackers_have_two(stu
     ((one,), (same,)) = grouped(first, second)
     assert one.label == same.label == "fp"
     second.rows[0]["checkpoint"] = "elsewhere/other/fp/checkpoint.pth"
-    second.rows[0]["fp_flops"] = 2e9
+    ((one,), (moved,)) = grouped(first, second)
+    assert one.label == moved.label == "fp"
+    second.rows[0] |= another("fp")
     ((one,), (other,)) = grouped(first, second)
     assert (one.label, other.label) == ("runs/fp", "other/fp")
+    assert said(first, second) == []
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_file_that_was_replaced_is_another_tracker_and_said_to_be(study, seed):
+    first, second = study(name="a"), study(name="b")
+    for made in (first, second):
+        made.add("m")
+    path, old = first.rows[0]["checkpoint"], first.rows[0]["sha256"]
+    second.rows[0] |= another("m") | {"seed": seed}
+    labels = [line.label for (line,) in grouped(first, second)]
+    assert labels == [f"m ({old[:6]})", f"m ({second.rows[0]['sha256'][:6]})"]
+    assert said(first, second) == [
+        f"{path} was replaced between the evaluations: {labels[0]}, {labels[1]} are different trackers"]
+
+
+def test_a_tracker_without_a_hash_is_told_by_its_path(study):
+    made = study()
+    for name in "ab":
+        made.add(name)["sha256"] = None
+    (lines,) = grouped(made)
+    assert [line.label for line in lines] == ["a", "b"]
+
+
+def test_a_copy_is_no_further_seed(study):
+    made = study()
+    original, copy = made.add("m"), made.add("copy of m", offset=1)
+    copy["sha256"] = original["sha256"]
+    ((line,),) = grouped(made)
+    assert [one.row["tracker"] for one in line.results] == ["m"]
+    assert said(made) == ["otb: copy of m is the same file as m and shown under that name only"]
 
 
 def test_what_a_seed_does_not_know_the_line_does_not_either(study):

@@ -178,10 +178,36 @@ def test_what_could_not_be_scored_is_said(study, report):
     row |= dict.fromkeys(("ao", "sr50", "sr75", "success", "precision", "fps"))
     (made.folder / "late/seq1.txt").unlink()
     written = report(made)
-    assert written.missing == ["otb: late has no scores: 1 of 2 sequences are missing, among them seq1"]
-    assert "late has no scores: 1 of 2 sequences are missing, among them seq1" in written.html
+    assert written.missing == ["otb: late has no scores: 1 of 2 sequences (seq1) is missing"]
+    assert "late has no scores: 1 of 2 sequences (seq1) is missing" in written.html
     made.rows = [row]
-    assert "Nothing could be scored." in report(made).html
+    nothing = report(made)
+    assert "Nothing could be scored." in nothing.html
+    assert "otb (success)" in nothing.markdown
+
+
+def test_strips_show_ones_own_trackers_and_the_best_peers(study, report):
+    made = study()
+    for number in range(4):
+        made.add(f"own{number}", offset=9, budget=0.1 * number + 0.1)
+    for number in range(4):
+        made.add(f"peer{number}", offset=4 - number, method="peer", budget=None)
+    html = report(made).html
+    legend = html[html.index('aria-label="Boxes and mean overlaps"'):]
+    legend = legend[:legend.index("</ul>")]
+    names = [f"{kind}{number}" for kind in ("own", "peer") for number in range(4)]
+    assert [name for name in names if name in legend] == ["own0", "own1", "own2", "own3", "peer2", "peer3"]
+    assert "for want of colours: peer0, peer1.</p>" in html
+
+
+def test_peers_are_not_tested_against_each_other(study, report):
+    made = study()
+    made.add("own")
+    for number in range(3):
+        made.add(f"peer{number}", offset=number, method="peer", budget=None)
+    html = report(made).html
+    assert "own − peer2" in html
+    assert "peer0 − peer1" not in html
 
 
 def test_a_frame_that_is_gone_costs_its_strip_only(study, report):
@@ -199,8 +225,28 @@ def test_attributes_have_their_bars(study, report, monkeypatch):
     made = study(2)
     made.add("fp", method="fp")
     load = Dataset.sequences
+    assert "<summary>By sequence</summary>" in report(made).html
     monkeypatch.setattr(Dataset, "sequences", lambda self: [replace(one, attributes=("OCC",)) for one in load(self)])
-    assert "OCC (2)" in report(made).html
+    html = report(made).html
+    assert "OCC (2)" in html
+    assert "<summary>By attribute and sequence</summary>" in html
+    assert "Hatched" not in html
+    for number in range(6):
+        made.add(f"tracker-{number}", fp_flops=float(number))
+    assert "Hatched: trackers whose line is not solid." in report(made).html
+
+
+def test_a_replaced_file_is_said_before_all_else(study, report):
+    first, second = study(1), study(1, name="again")
+    for made in (first, second):
+        made.add("m")
+    second.rows[0]["sha256"] = "3bac98" * 10
+    written = report(first, second)
+    assert "m (3bac98)" in " ".join(written.page.cells)
+    (line,) = written.missing
+    assert "checkpoint.pth was replaced between the evaluations" in line
+    assert written.html.index(line) < written.html.index("Comparison</h3>")
+    assert "was replaced between the evaluations" in written.markdown
 
 
 def test_two_evaluations_of_one_dataset_are_told_apart_and_summed_up_first(study, report):

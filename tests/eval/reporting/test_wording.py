@@ -4,10 +4,14 @@ from eval.reporting import wording
 from eval.reporting.statistics import Comparison, Interval
 
 
-@pytest.mark.parametrize("p, difference, says", [
-    (0.04, 0.1, "a is better"), (0.04, -0.1, "b is better"), (0.06, 0.1, "cannot be told apart with 8 sequences")])
-def test_the_verdict_is_words(p, difference, says):
-    assert wording.verdict(("a", "b"), Comparison(Interval(difference, -0.02, 0.3), 0.01, 8), p) == says
+@pytest.mark.parametrize("p, corrected, difference, says", [
+    (0.01, 0.04, 0.1, "a is better"),
+    (0.01, 0.04, -0.1, "b is better"),
+    (0.01, 0.06, -0.1, "b looks better, but not after correction for all pairs"),
+    (0.06, 0.06, 0.1, "cannot be told apart with 8 sequences"),
+])
+def test_the_verdict_is_words(p, corrected, difference, says):
+    assert wording.verdict(("a", "b"), Comparison(Interval(difference, -0.02, 0.3), p, 8), corrected) == says
 
 
 def test_figures_are_written_as_papers_write_them():

@@ -1,0 +1,61 @@
+"""What earlier calls have left in an evaluation's folder: `dataset.json` and `results.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval import multi_start
+from eval.results import has_owner
+from eval.runner import TrackerSpec
+from eval.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An evaluation on disk.
+
+    Attributes:
+        benchmark, root: its key, and the folder of its images.
+        sequences: names of those that were scored.
+        multi_start: options of its many starts, None without.
+        rows: of `results.json`.
+    """
+
+    benchmark: str
+    root: str
+    sequences: list[str]
+    multi_start: multi_start.Options | None
+    rows: list[Mapping[str, Any]]
+
+    def trackers(self, out: Path) -> list[tuple[TrackerSpec, int]]:
+        """The trackers whose results are still in `out`, and the threads that they ran with."""
+        found = []
+        for row in self.rows:
+            if has_owner(out / row["tracker"], row["sha256"]):
+                spec = TrackerSpec(row["tracker"], _not_loaded, row["checkpoint"], row["sha256"], dict(row),
+                                   row["device"])
+                found.append((spec, row["threads"]))
+        return found
+
+
+def read_stored(out: Path) -> Stored | None:
+    """The evaluation in a folder; None where there is none, or none that this version wrote."""
+    try:
+        dataset = json.loads((out / "dataset.json").read_text())
+        rows = json.loads((out / "results.json").read_text())
+        starts = dataset["multi_start"]
+        needed = ("tracker", "sha256", "checkpoint", "device", "threads")
+        if not all(key in row for row in rows for key in needed):
+            return None
+        options = starts and multi_start.Options(**starts)
+        return Stored(dataset["benchmark"], dataset["root"], dataset["sequences"], options, rows)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _not_loaded(device: str) -> Tracker:
+    raise NotImplementedError("a tracker of an earlier call is scored from its files only")
