@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasets.errors import DataError
 from eval import multi_start
 from eval.results import has_owner
 from eval.runner import TrackerSpec
@@ -36,7 +37,7 @@ class Stored:
         found = []
         for row in self.rows:
             if has_owner(out / row["tracker"], row["sha256"]):
-                spec = TrackerSpec(row["tracker"], _not_loaded, row["checkpoint"], row["sha256"], dict(row),
+                spec = TrackerSpec(row["tracker"], _gone, row["checkpoint"], row["sha256"], dict(row),
                                    row["device"])
                 found.append((spec, row["threads"]))
         return found
@@ -57,5 +58,6 @@ def read_stored(out: Path) -> Stored | None:
         return None
 
 
-def _not_loaded(device: str) -> Tracker:
-    raise NotImplementedError("a tracker of an earlier call is scored from its files only")
+def _gone(device: str) -> Tracker:
+    """What an earlier call made the tracker from is not known here: its files are scored, nothing is tracked."""
+    raise DataError("a tracker of an earlier call cannot track; name its checkpoint")
