@@ -41,18 +41,24 @@ def report(
     """
     scored = [sequence for sequence in sequences if has_area(sequence.boxes[:1])[0]]
     stored = read_stored(out)
-    if stored and (stored.benchmark, stored.root) != (dataset.benchmark, str(dataset.root.resolve())):
-        stored = None
+    same = stored and (stored.benchmark, stored.root) == (dataset.benchmark, str(dataset.root.resolve()))
     known = stored.sequences if stored else []
     names = [sequence.name for sequence in scored]
-    partial = set(known) > set(names)
+    partial = bool(same) and set(known) > set(names)
     starts = options.multi_start
     entries, threads = [], f"device {options.device}, threads {options.threads}"
-    if stored and set(known) == set(names):
+    if stored and same and set(known) == set(names):
         starts = starts or stored.multi_start
         own = [spec.name for spec in options.trackers]
         entries = [make_entry(spec, out / spec.name, scored, dataset.rules, str(spec.device), count, starts)
                    for spec, count in stored.trackers(out) if spec.name not in own]
+        # What that call could not find is still missing beside what it found; failures are this call's.
+        notes = list(dict.fromkeys([*(note for note in stored.notes if not note.startswith("FAILED")), *notes]))
+    elif stored and not partial:
+        own = [spec.name for spec in options.trackers]
+        gone = [row["tracker"] for row in stored.rows if row["tracker"] not in own]
+        if gone:
+            notes = [*notes, f"Evaluated on other sequences before, not in this table: {', '.join(gone)}."]
     entries += [
         make_entry(spec, out / spec.name, scored, dataset.rules, spec.device or options.device, options.threads,
                    starts)

@@ -24,6 +24,7 @@ class Stored:
         sequences: names of those that were scored.
         multi_start: options of its many starts, None without.
         rows: of `results.json`.
+        notes: lines about what was missing.
     """
 
     benchmark: str
@@ -31,6 +32,7 @@ class Stored:
     sequences: list[str]
     multi_start: multi_start.Options | None
     rows: list[Mapping[str, Any]]
+    notes: list[str]
 
     def trackers(self, out: Path) -> list[tuple[TrackerSpec, int]]:
         """The trackers whose results are still in `out`, and the threads that they ran with."""
@@ -53,7 +55,8 @@ def read_stored(out: Path) -> Stored | None:
         if not all(key in row for row in rows for key in needed):
             return None
         options = starts and multi_start.Options(**starts)
-        return Stored(dataset["benchmark"], dataset["root"], dataset["sequences"], options, rows)
+        return Stored(dataset["benchmark"], dataset["root"], dataset["sequences"], options, rows,
+                      dataset.get("notes", []))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
