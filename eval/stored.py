@@ -10,6 +10,7 @@ from typing import Any
 
 from datasets.errors import DataError
 from eval import multi_start
+from eval.dataset import Dataset
 from eval.results import has_owner
 from eval.runner import TrackerSpec
 from eval.tracking import Tracker
@@ -33,6 +34,10 @@ class Stored:
     multi_start: multi_start.Options | None
     rows: list[Mapping[str, Any]]
     notes: list[str]
+
+    def is_of(self, dataset: Dataset) -> bool:
+        """Whether it was made on the same benchmark's images in the same folder."""
+        return (self.benchmark, self.root) == (dataset.benchmark, str(dataset.root.resolve()))
 
     def trackers(self, out: Path) -> list[tuple[TrackerSpec, int]]:
         """The trackers whose results are still in `out`, and the threads that they ran with."""
