@@ -40,42 +40,52 @@ def report(
         notes: further lines below the tables.
     """
     scored = [sequence for sequence in sequences if has_area(sequence.boxes[:1])[0]]
+    names = {sequence.name for sequence in scored}
+    own = [spec.name for spec in options.trackers]
     stored = read_stored(out)
-    if stored and (stored.benchmark, stored.root) != (dataset.benchmark, str(dataset.root.resolve())):
-        stored = None
-    known = stored.sequences if stored else []
-    names = [sequence.name for sequence in scored]
-    partial = set(known) > set(names)
-    starts = options.multi_start
-    entries, threads = [], f"device {options.device}, threads {options.threads}"
-    if stored and set(known) == set(names):
+    here = stored is not None and stored.is_of(dataset)
+    known = set(stored.sequences) if stored and here else set()
+    partial = known > names
+    starts, entries = options.multi_start, []
+    if stored and here and known == names:
         starts = starts or stored.multi_start
-        own = [spec.name for spec in options.trackers]
-        entries = [make_entry(spec, out / spec.name, scored, dataset.rules, str(spec.device), count, starts)
-                   for spec, count in stored.trackers(out) if spec.name not in own]
+        entries = [make_entry(spec, out / spec.name, scored, dataset.rules, str(spec.device), threads, starts)
+                   for spec, threads in stored.trackers(out) if spec.name not in own]
+        # What that call could not find is still missing beside what it found; failures are this call's.
+        notes = list(dict.fromkeys([*(note for note in stored.notes if not note.startswith("FAILED")), *notes]))
+    elif stored and not partial:
+        gone = [row["tracker"] for row in stored.rows if row["tracker"] not in own]
+        if gone:
+            notes = [*notes, f"Evaluated on other sequences before, not in this table: {', '.join(gone)}."]
     entries += [
         make_entry(spec, out / spec.name, scored, dataset.rules, spec.device or options.device, options.threads,
                    starts)
         for spec in options.trackers
     ]
-    lines = [f"{dataset.rules.rules}; sequences: {len(scored)} of {of}."]
-    fps = f"fps: frames over the summed time of update(), without decoding; {threads}"
-    lines.append(fps + (f", sequences at a time {at_a_time}." if at_a_time else "."))
-    if starts:
-        none = not any(multi_start.runs(sequence, starts) for sequence in scored)
-        lines.append(f"Many starts: at every {starts.every}th frame, forward and backward, {starts.least} to "
-                     f"{starts.length} frames; mean overlap of a run, mean over the runs of a target and over targets."
-                     + (f" No sequence has a run of {starts.least} frames." if none else ""))
-    lines += notes
     made = rows(entries, dataset.name, options.reference)
-    if any(full_precision(row, made) for row in made):
-        lines.insert(1, "In brackets: the full-precision tracker of the same folder of runs.")
+    lines = [
+        f"{dataset.rules.rules}; sequences: {len(scored)} of {of}.",
+        *(["In brackets: the full-precision tracker of the same folder of runs."]
+          if any(full_precision(row, made) for row in made) else []),
+        f"fps: frames over the summed time of update(), without decoding; device {options.device}, threads "
+        f"{options.threads}" + (f", sequences at a time {at_a_time}." if at_a_time else "."),
+        *([_about_starts(starts, scored)] if starts else []),
+        *notes,
+    ]
     if not partial:
         write_dataset(out, dataset, scored, starts, notes)
         write_report(entries, made, dataset.rules, out, dataset.name, lines)
     print_report(made, dataset.name, lines)
     print(f"{out}/: left as it is, for it is of {len(known)} sequences" if partial else
           f"{out}/: table.md, results.json, success.png, precision.png")
+
+
+def _about_starts(starts: multi_start.Options, sequences: list[Sequence]) -> str:
+    text = (f"Many starts: at every {starts.every}th frame, forward and backward, {starts.least} to {starts.length} "
+            "frames; mean overlap of a run, mean over the runs of a target and over targets.")
+    if any(multi_start.runs(sequence, starts) for sequence in sequences):
+        return text
+    return f"{text} No sequence has a run of {starts.least} frames."
 
 
 def submit(dataset: Dataset, sequences: list[Sequence], out: Path, options: Options, notes: list[str]) -> None:

@@ -100,7 +100,11 @@ def several_starts(rows: Sequence[Row]) -> list[Table]:
 
 def print_report(rows: Sequence[Row], title: str, notes: Sequence[str]) -> None:
     """Print the tables and the notes on stdout."""
-    print_tables([_fitting(narrow_table(rows, title)), *other_rules(rows), *several_starts(rows)], notes)
+    whole = narrow_table(rows, title)
+    shown = _fitting(whole)
+    absent = [head for head in whole.head if head not in shown.head]
+    more = [f"No room for {', '.join(absent)} in this terminal: see table.md."] if absent else []
+    print_tables([shown, *other_rules(rows), *several_starts(rows)], [*notes, *more])
 
 
 def print_tables(tables: Sequence[Table], notes: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ def main() -> int:
     from eval.reporting.page import write_page
 
     for line in write_page(args.results, args.out):
-        print(f"missing: {line}")
+        print(line)
     print(f"{args.out}/: report.html, report.md")
     return 0
 

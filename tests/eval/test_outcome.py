@@ -75,6 +75,19 @@ def test_results_on_other_images_do_not(report, dataset):
     assert report("b") == ["b"]
 
 
+def test_trackers_of_other_sequences_are_named_where_they_drop_out(report):
+    report("a", sequences=["A"])
+    report.printed()
+    assert report("b") == ["b"]
+    assert "Evaluated on other sequences before, not in this table: a." in report.printed()
+
+
+def test_what_an_earlier_call_missed_is_still_missing_but_not_what_failed_then(report):
+    report("a", notes=["csrt: not in this build", "FAILED: a on 1 (A): no"])
+    report("b")
+    assert json.loads((report.out / "dataset.json").read_text())["notes"] == ["csrt: not in this build"]
+
+
 def test_a_call_for_a_part_leaves_the_files_of_the_whole(report):
     report("a", "b")
     report.printed()

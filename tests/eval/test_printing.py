@@ -80,7 +80,9 @@ def test_a_narrow_terminal_goes_without_the_less_important_columns(capsys, monke
     for columns, there in (("80", False), ("120", True)):
         monkeypatch.setenv("COLUMNS", columns)
         print_report([row(f"some/folder/{name}", norm_precision=0.5) for name in ("fp", "mixbin-0.3")], "", [])
-        assert ("kB" in capsys.readouterr().out) is there
+        printed = capsys.readouterr().out
+        assert (" kB \n" in printed) is there
+        assert ("No room for" in printed) is not there
 
 
 @pytest.mark.parametrize("name", ["mixbin-0.3", "small/mixbin-0.3", "a/rather/long/folder/of/runs/mixbin-0.3"])
