@@ -16,7 +16,7 @@ from tracker.cli import Parser, run
 def parse() -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("--config", metavar="NAME|FILE",
-                        help="preset (demo, small, resnet18, siamfc) or a .py file (default: demo)")
+                        help="preset (demo, small, nano, resnet18, siamfc) or a .py file (default: demo)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE",
                         help="a trained tracker instead, with its own plan")
     parser.add_argument("--plan", type=Path, metavar="JSON", help="which layers are binary (default: none)")

@@ -24,7 +24,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--baselines", action="store_true",
                         help="also train random and pruned at the same budget, seed, data and schedule")
     parser.add_argument("--config", default="demo", metavar="NAME|FILE",
-                        help="preset (demo, small, resnet18, siamfc) or a .py file (default: demo)")
+                        help="preset (demo, small, nano, resnet18, siamfc) or a .py file (default: demo)")
     parser.add_argument("--got10k", type=Path, metavar="ROOT", help="folder of GOT-10k, holding train/")
     parser.add_argument("--lasot", type=Path, metavar="ROOT", help="folder of LaSOT, holding CLASS/CLASS-N/")
     parser.add_argument("--images", type=Path, metavar="JSON", help="COCO-style annotations of still images")

@@ -124,11 +124,13 @@ def _rendered(rows: list[LayerCost], title: str) -> Table:
 def _totals(table: CostTable, full: Collection[str], plan: BinarizationPlan | None,
             pruned: PruningPlan | None, budget: float | None) -> list[str]:
     everything = [unit.name for unit in table.eligible]
+    bits, whole = table.params_1bit(full), table.params_32bit(full)
     lines = [
         f"full precision: {table.total / 1e6:.2f} MFLOPs a frame, {table.bytes(everything):,} bytes of "
         "parameters",
-        f"counted:        {table.counted(full) / 1e6:.2f} MFLOPs a frame, {table.bytes(full):,} bytes "
-        f"({table.params_1bit(full):,} parameters in 1 bit, {table.params_32bit(full):,} in 32)",
+        f"counted:        {table.counted(full) / 1e6:.2f} MFLOPs a frame, {table.bytes(full):,} bytes of parameters",
+        f"in 1 bit:       {bits:,} parameters, {math.ceil(bits / 8):,} bytes",
+        f"in 32 bit:      {whole:,} parameters, {4 * whole:,} bytes",
         f"ratio:          {table.ratio(full):.4f}"
         + (f", plan of {plan.strategy} for budget {plan.budget}" if plan else ", no plan"),
         f"floor:          {table.floor:.4f}, with all {len(everything)} eligible layers of "

@@ -1,0 +1,29 @@
+"""Which layers deserve full precision: the ways to choose them, at equal counted FLOPs."""
+
+title = "Ways to choose the layers, at equal counted FLOPs"
+question = """
+Does it matter which layers stay in full precision, and does MixBin find them? Every variant starts from the same
+full-precision tracker and is finetuned with the same data, schedule, seed, binary recipe and distillation; only the
+plan differs (pruned: the shape). Random mixes are drawn with three seeds.
+"""
+config = "nano"
+overrides = {
+    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 400, "finetune.iterations": 400,
+    "data.weights.lasot": 0.3, "data.weights.images": 1.2, "data.weights.synthetic": 0.3,
+    # Iterative search trains hundreds of candidates: few batches each, or it takes a day.
+    "search.candidates.held_out_batches": 4, "search.candidates.batchnorm_batches": 4, "search.iterative.steps": 4,
+}
+variants = [
+    dict(name="full precision", method="fp"),
+    dict(name="all binary", method="bnn"),
+    dict(name="mixbin", method="mixbin", seeds=(0, 1)),
+    dict(name="random", method="random", seeds=(0, 1, 2)),
+    dict(name="pruned", method="pruned"),
+    dict(name="mixbin, 4 parts a layer", method="mixbin", overrides={"search.granularity": 4}),
+    dict(name="sensitivity", method="sensitivity"),
+    dict(name="hessian", method="hessian"),
+    dict(name="first layers", method="uniform", overrides={"search.uniform.keep": "first"}),
+    dict(name="last layers", method="uniform", overrides={"search.uniform.keep": "last"}),
+    dict(name="evolution", method="evolution"),
+    dict(name="iterative", method="iterative", budgets=(0.3,)),
+]

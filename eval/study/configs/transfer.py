@@ -1,0 +1,26 @@
+"""A plan found on one kind of data and trained on another, against searching there."""
+
+title = "Plans from other data"
+question = """
+Does a plan found on one training set serve another? One set is video (short sequences), the other still images. The
+full-precision tracker is the same; search and finetuning see one set only.
+"""
+config = "nano"
+overrides = {
+    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 400, "finetune.iterations": 400,
+    "data.weights.synthetic": 0.0,
+}
+_video = {"data.weights.got10k": 1.0, "data.weights.lasot": 0.3, "data.weights.images": 0.0}
+_images = {"data.weights.got10k": 0.0, "data.weights.lasot": 0.0, "data.weights.images": 1.0}
+bases = {"base": {"data.weights.lasot": 0.3, "data.weights.images": 1.2, "data.weights.synthetic": 0.3}}
+budgets = (0.3,)
+rival = "random, video"
+variants = [
+    dict(name="full precision", method="fp"),
+    dict(name="mixbin, video", overrides=_video),
+    dict(name="mixbin, images", overrides=_images),
+    dict(name="plan of images, video", overrides=_video, plan_of="mixbin, images"),
+    dict(name="plan of video, images", overrides=_images, plan_of="mixbin, video"),
+    dict(name="random, video", method="random", overrides=_video),
+    dict(name="random, images", method="random", overrides=_images),
+]
