@@ -45,7 +45,8 @@ def test_help_names_every_option():
     text = run([str(ROOT / "tools" / "train_tracker.py"), "--help"]).stdout
     for option in ("--budget", "--method", "--baselines", "--config", "--got10k", "--lasot", "--images", "--synthetic",
                    "--objects", "--masks", "--work-dir",
-                   "--plan", "--pretrained", "--resume", "--seed", "--device", "--cfg-options"):
+                   "--plan", "--full-precision", "--width", "--pretrained", "--resume", "--seed", "--device",
+                   "--cfg-options"):
         assert option in text
 
 
