@@ -60,6 +60,10 @@ def test_help_names_every_option():
     (["--budget", "0.5", "--plan", "nowhere.json"], "nowhere.json"),
     (["--budget", "0.5", "--cfg-options", "fp.speed=1"], "fp.speed"),
     (["--budget", "0.5", "--device", "abacus"], "--device abacus"),
+    (["--budget", "0.5", "0.01"], "floor"),
+    (["--budget", "0.5", "--full-precision", "nowhere"], "nowhere"),
+    (["--budget", "0.5", "--width", "0.25", "--method", "pruned"], "--method pruned"),
+    (["--width", "0.25"], "--budget"),
 ])
 def test_bad_options_are_one_line_and_exit_code_2(arguments, message, tmp_path):
     result = run([str(ROOT / "tools" / "train_tracker.py"), "--work-dir", str(tmp_path / "run"), *arguments],
