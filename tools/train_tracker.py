@@ -1,6 +1,8 @@
-"""Train a tracker to a budget, with its baselines.
+"""Train a tracker to a budget, or to several, with its baselines.
 
     python tools/train_tracker.py --budget 0.3
+    python tools/train_tracker.py --budget 0.15 0.3 0.5 --baselines
+    python tools/train_tracker.py --budget 0.3 --width 0.25 0.375 0.5
     python tools/train_tracker.py --budget 0.3 --baselines --config small --got10k ROOT --lasot ROOT
     torchrun --nproc-per-node 2 tools/train_tracker.py --budget 0.3
 """
@@ -17,12 +19,14 @@ from tracker.cli import Parser, run
 
 def parse() -> argparse.Namespace:
     parser = Parser(__doc__)
-    parser.add_argument("--budget", type=float, help="counted FLOPs as a share of full precision, in (0, 1]")
+    parser.add_argument("--budget", type=float, nargs="+", metavar="SHARE",
+                        help="counted FLOPs as a share of full precision, in (0, 1]; every method is trained at each "
+                             "of several, from one full-precision training")
     parser.add_argument("--method", choices=(*STRATEGIES, "pruned", "bnn", "fp"), default="mixbin",
                         help="how the budget is kept: by a search strategy, or pruned; bnn: every eligible unit "
                              "binary; fp: no budget (default: mixbin)")
     parser.add_argument("--baselines", action="store_true",
-                        help="also train random and pruned at the same budget, seed, data and schedule")
+                        help="also train random and pruned at the same budgets, seed, data and schedule")
     parser.add_argument("--config", default="demo", metavar="NAME|FILE",
                         help="preset (demo, small, nano, resnet18, siamfc) or a .py file (default: demo)")
     parser.add_argument("--got10k", type=Path, metavar="ROOT", help="folder of GOT-10k, holding train/")
@@ -37,6 +41,13 @@ def parse() -> argparse.Namespace:
                         help="where the caches are, or are made (default: work_dirs/data/lmdb)")
     parser.add_argument("--work-dir", type=Path, help="for the runs (default: work_dirs/NAME of the configuration)")
     parser.add_argument("--plan", type=Path, metavar="JSON", help="use this plan instead of searching")
+    parser.add_argument("--full-precision", type=Path, metavar="RUN",
+                        help="start from this finished full-precision run, or its checkpoint.pth, instead of training "
+                             "one")
+    parser.add_argument("--width", type=float, nargs="+", metavar="FACTOR",
+                        help="search the backbone's width along with the plan: the best of these values of "
+                             "model.backbone.width, all at the cost of the configuration's own at --budget (not for "
+                             "pruned, fp)")
     parser.add_argument("--pretrained", type=Path, metavar="FILE",
                         help="start from torchvision's ResNet-18 weights or from a tracker checkpoint")
     parser.add_argument("--teacher", choices=("nanotrack_v2", "nanotrack_v3"),

@@ -100,6 +100,23 @@ class CandidateOptions:
 
 
 @dataclass(frozen=True)
+class WidthOptions:
+    """How the widths of a search are judged.
+
+    Attributes:
+        iterations: of the finetuning before; its other options are those of the section `finetune`.
+        held_out_batches: to judge on, the same for all; other pairs of the same sequences than any that is trained on.
+    """
+
+    iterations: int = 200
+    held_out_batches: int = 16
+
+    def __post_init__(self) -> None:
+        _require(self, "at least 1", iterations=self.iterations >= 1)
+        _require(self, "at least 2", held_out_batches=self.held_out_batches >= 2)
+
+
+@dataclass(frozen=True)
 class SearchSection(PhaseSection):
     """The search phase, which is MixBin's, and the options of all strategies by their names.
 
@@ -108,6 +125,7 @@ class SearchSection(PhaseSection):
 
     mixbin: MixBinOptions = field(default_factory=MixBinOptions)
     candidates: CandidateOptions = field(default_factory=CandidateOptions)
+    width: WidthOptions = field(default_factory=WidthOptions)
     iterative: iterative.Options = field(default_factory=iterative.Options)
     evolution: evolution.Options = field(default_factory=evolution.Options)
     exhaustive: exhaustive.Options = field(default_factory=exhaustive.Options)

@@ -7,9 +7,11 @@ Every strategy is a module of this package with a function
     search(problem, budget, seed=0, options=None, state=None) -> (BinarizationPlan, trace)
 
 and a dataclass `Options`. The plan is within the budget and leaves no affordable unit binary; the same seed
-gives the same plan; the problem's model stays as it is. `state` names a file from which a killed search goes on.
-The trace is JSON-ready and holds ``forward_passes``, ``backward_passes``, ``seconds`` and what the strategy
-decided by. With `torch.distributed` candidates are dealt to all processes, and all return the same plan.
+gives the same plan; the problem's model stays as it is. `state` names a file from which a killed search goes on;
+all strategies but MixBin take up from it what was worked out at another budget, which changes no plan.
+The trace is JSON-ready and holds ``forward_passes``, ``backward_passes``, ``seconds``, of these strategies under
+``reused`` the same of what was taken up, and what the strategy decided by. With `torch.distributed` candidates are
+dealt to all processes, and all return the same plan.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ class Run:
 
     Args:
         options: the strategy's, a dataclass.
-        state: file that keeps what was worked out, so that a killed search goes on; None keeps nothing.
+        state: file that keeps what was worked out, so that a killed search goes on and one at another budget need not
+            do it again; None keeps nothing.
 
     Attributes:
         names: of the eligible units, sorted: whatever prefers the first breaks ties by name.
@@ -47,12 +48,12 @@ class Run:
         self.names = tuple(unit.name for unit in units)
         self.savings = np.array([unit.saving for unit in units])
         self.capacity = problem.table.capacity(budget)
-        self.ledger = Ledger(state, self.identity())
+        self.ledger = Ledger(state, self.identity(), budget)
 
     def identity(self) -> dict[str, Any]:
-        """JSON-ready facts that make this search the one it is; the data is not among them."""
+        """JSON-ready facts that decide what a piece of work comes to; neither the budget nor the data is among them."""
         return {"strategy": self.strategy, "architecture": architecture_hash(self.problem.table),
-                "weights": fingerprint(self.problem.model), "budget": self.budget, "seed": self.seed,
+                "weights": fingerprint(self.problem.model), "seed": self.seed,
                 "options": asdict(self.options), "recipe": asdict(self.problem.recipe)}
 
     def subset(self, chosen: np.ndarray) -> Key:

@@ -45,7 +45,8 @@ def test_help_names_every_option():
     text = run([str(ROOT / "tools" / "train_tracker.py"), "--help"]).stdout
     for option in ("--budget", "--method", "--baselines", "--config", "--got10k", "--lasot", "--images", "--synthetic",
                    "--objects", "--masks", "--work-dir",
-                   "--plan", "--pretrained", "--resume", "--seed", "--device", "--cfg-options"):
+                   "--plan", "--full-precision", "--width", "--pretrained", "--resume", "--seed", "--device",
+                   "--cfg-options"):
         assert option in text
 
 
@@ -59,6 +60,10 @@ def test_help_names_every_option():
     (["--budget", "0.5", "--plan", "nowhere.json"], "nowhere.json"),
     (["--budget", "0.5", "--cfg-options", "fp.speed=1"], "fp.speed"),
     (["--budget", "0.5", "--device", "abacus"], "--device abacus"),
+    (["--budget", "0.5", "0.01"], "floor"),
+    (["--budget", "0.5", "--full-precision", "nowhere"], "nowhere"),
+    (["--budget", "0.5", "--width", "0.25", "--method", "pruned"], "--method pruned"),
+    (["--width", "0.25"], "--budget"),
 ])
 def test_bad_options_are_one_line_and_exit_code_2(arguments, message, tmp_path):
     result = run([str(ROOT / "tools" / "train_tracker.py"), "--work-dir", str(tmp_path / "run"), *arguments],

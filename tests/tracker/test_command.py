@@ -12,7 +12,7 @@ from tracker.training import command
 
 TINY = SyntheticOptions(train_sequences=2, val_sequences=0, train_frames=2, size=(96, 96))
 NOTHING = dict.fromkeys(("budget", "lasot", "images", "objects", "masks", "lmdb", "work_dir", "plan", "pretrained",
-                         "teacher", "teacher_weights"))
+                         "teacher", "teacher_weights", "full_precision", "width"))
 
 
 @pytest.fixture

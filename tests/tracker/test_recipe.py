@@ -20,10 +20,11 @@ from tracker.config import load_config
 from tracker.errors import TrackerError
 from tracker.losses import Distillation
 from tracker.models import build_network, cost_table
-from tracker.training import pipeline
+from tracker.training import fitting, plan_search
 from tracker.training.loop import pair_loader
 from tracker.training.module import PairTrainer, outputs_of, parameter_groups
 from tracker.training.phase import PhaseSettings, newest_checkpoint, run_phase
+from tracker.training.pipeline import Job, check, train
 
 NANO = dict(type="nanotrack", version=2, channels=16, depth=1)
 NETWORKS = {"siamese": TINY, "nanotrack": NANO, "siamfc": dict(type="siamfc"),
@@ -87,13 +88,13 @@ def test_stages_are_not_looked_at_where_their_weight_is_zero():
 
 def test_blocks_of_networks_with_other_channels_are_refused_by_field(tmp_path):
     blocks = {"model": TINY, "finetune.distillation.blocks": 1.0}
-    pipeline.check(load_config("demo", blocks), ("mixbin",), 0.5)
+    check(Job(load_config("demo", blocks), ("mixbin",), (0.5,)))
     with pytest.raises(TrackerError, match=r"finetune\.distillation\.blocks is 1\.0; .* --method pruned"):
-        pipeline.check(load_config("demo", blocks), ("pruned",), 0.5)
+        check(Job(load_config("demo", blocks), ("pruned",), (0.5,)))
     save_checkpoint(tmp_path / "v2.pth", build_network(dict(type="nanotrack")), Checkpoint(dict(type="nanotrack")))
     taught = {"model": NETWORKS["nanotrack's head"], "fp.distillation.blocks": 1.0}
     with pytest.raises(TrackerError, match=r"fp\.distillation\.blocks is 1\.0; .* --teacher nanotrack_v2"):
-        pipeline.check(load_config("nano", taught), ("mixbin",), 0.5, teacher=("nanotrack_v2", tmp_path / "v2.pth"))
+        check(Job(load_config("nano", taught), ("mixbin",), (0.5,), teacher=("nanotrack_v2", tmp_path / "v2.pth")))
 
 
 def test_outputs_come_in_the_order_of_execution_and_hooks_go_also_after_an_error():
@@ -153,9 +154,9 @@ def test_two_steps_end_binary_wherever_the_phase_was_killed(caches, tmp_path, mo
 
 
 def test_one_recipe_is_the_searchs_and_the_finetunings_and_goes_into_the_checkpoint(caches, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "BATCHNORM_BATCHES", 1)
+    monkeypatch.setattr(fitting, "BATCHNORM_BATCHES", 1)
     opened = []
-    relaxation = pipeline.mixbin.Relaxation
+    relaxation = plan_search.mixbin.Relaxation
 
     def opening(network, *args):
         opened.append(network)
@@ -163,11 +164,11 @@ def test_one_recipe_is_the_searchs_and_the_finetunings_and_goes_into_the_checkpo
         opened.append([module.recipe for module in network.modules() if isinstance(module, BinaryUnit)])
         return result
 
-    monkeypatch.setattr(pipeline.mixbin, "Relaxation", opening)
+    monkeypatch.setattr(plan_search.mixbin, "Relaxation", opening)
     settings = load_config("demo", {
         "model": TINY, "data.batch_size": 2, "data.workers": 0, "fp.iterations": 1, "search.iterations": 2,
         "finetune.iterations": 1, "runtime.precision": "float32", "finetune.recipe": dict(scale="adabin")})
-    _, mixbin = pipeline.train(pipeline.Job(settings, ("mixbin",), 0.5, tmp_path, caches))
+    _, mixbin = train(Job(settings, ("mixbin",), (0.5,), tmp_path, caches))
     assert opened[1] and set(opened[1]) == {Recipe(scale="adabin")}
     network, stored = load_checkpoint(mixbin / "checkpoint.pth")
     assert stored.recipe == Recipe(scale="adabin")

@@ -16,7 +16,7 @@ from b2nn.plan import load_plan
 from tests.tracker.test_training import config
 from tracker.errors import TrackerError
 from tracker.runs import find_runs
-from tracker.training import candidates, pipeline
+from tracker.training import candidates, fitting
 from tracker.training.gate_plot import plot_gates
 from tracker.training.pipeline import Job, check, train
 
@@ -30,20 +30,20 @@ def full(caches, tmp_path_factory) -> Path:
     """A work dir that holds the full-precision tracker."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("runs")
-    train(Job(config(**QUICK), ("fp",), None, folder, caches))
+    train(Job(config(**QUICK), ("fp",), (), folder, caches))
     return folder
 
 
 @pytest.fixture
 def folder(full, tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(pipeline, "BATCHNORM_BATCHES", 1)
+    monkeypatch.setattr(fitting, "BATCHNORM_BATCHES", 1)
     shutil.copytree(full / "fp", tmp_path / "fp")
     return tmp_path
 
 
 @pytest.mark.parametrize("method", ["evolution", "hessian", "sensitivity", "uniform", "random"])
 def test_a_strategy_trains_a_tracker_within_the_budget(folder, caches, method):
-    train(Job(config(**QUICK), (method,), 0.5, folder, caches))
+    train(Job(config(**QUICK), (method,), (0.5,), folder, caches))
     run, = (run for run in find_runs(folder) if run.name == f"{method}-0.5")
     assert run.summary["method"] == method and run.summary["flops_ratio"] <= 0.5
     assert set(run.summary["seconds"]) == {"search", "finetune"}
@@ -56,10 +56,11 @@ def test_a_strategy_trains_a_tracker_within_the_budget(folder, caches, method):
 
 def test_a_killed_search_goes_on_to_the_end_of_a_straight_one(folder, caches, monkeypatch):
     settings = config(**QUICK)
-    train(Job(settings, ("sensitivity",), 0.5, folder, caches))
+    train(Job(settings, ("sensitivity",), (0.5,), folder, caches))
     search = folder / "sensitivity-0.5" / "search"
     straight = {name: (search / name).read_text() for name in ("plan.json", "trace.json")}
     shutil.rmtree(search.parent)
+    shutil.rmtree(folder / "searches")
 
     calls = iter(range(9))
 
@@ -71,11 +72,12 @@ def test_a_killed_search_goes_on_to_the_end_of_a_straight_one(folder, caches, mo
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(candidates, "PairTrainer", Dying)
-        train(Job(settings, ("sensitivity",), 0.5, folder, caches))
-    lines = (search / "state.jsonl").read_text().splitlines()
+        train(Job(settings, ("sensitivity",), (0.5,), folder, caches))
+    state, = (folder / "searches").glob("sensitivity-*.jsonl")
+    lines = state.read_text().splitlines()
     assert len(lines) == 1 + 4 and not (search / "plan.json").exists()  # two calls of the loss a candidate
-    train(Job(settings, ("sensitivity",), 0.5, folder, caches, resume=True))
-    assert (search / "state.jsonl").read_text().splitlines()[:5] == lines
+    train(Job(settings, ("sensitivity",), (0.5,), folder, caches, resume=True))
+    assert state.read_text().splitlines()[:5] == lines
     assert (search / "plan.json").read_text() == straight["plan.json"]
     traces = [json.loads(text) | {"seconds": None} for text in ((search / "trace.json").read_text(),
                                                                 straight["trace.json"])]
@@ -83,15 +85,15 @@ def test_a_killed_search_goes_on_to_the_end_of_a_straight_one(folder, caches, mo
 
 
 def test_candidates_are_judged_by_pairs_that_none_is_trained_on(caches):
-    job = Job(config(**QUICK), ("iterative",), 0.5, Path(), caches)
-    pairs = [item["search"] for item in (pipeline._pairs(job, "search", 6)[index] for index in range(6))]
+    job = Job(config(**QUICK), ("iterative",), (0.5,), Path(), caches)
+    pairs = [item["search"] for item in (fitting.pairs(job, "search", 6)[index] for index in range(6))]
     assert all(not torch.equal(torch.as_tensor(held), torch.as_tensor(trained))
                for held in pairs[4:] for trained in pairs[:4])
 
 
 def test_what_cannot_be_enumerated_is_refused_before_anything_is_trained():
     with pytest.raises(B2nnError, match=r"eligible layers have 2\^\d+ mixes"):
-        check(config(**{"search.exhaustive.max_units": 2}), ("exhaustive",), 0.5)
+        check(Job(config(**{"search.exhaustive.max_units": 2}), ("exhaustive",), (0.5,)))
 
 
 @pytest.mark.parametrize(("field", "value", "message"), [
@@ -101,12 +103,12 @@ def test_what_cannot_be_enumerated_is_refused_before_anything_is_trained():
 ])
 def test_options_of_strategies_are_checked(field, value, message):
     with pytest.raises(TrackerError, match=message):
-        check(config(**{field: value}), ("random",), 0.5)
+        check(Job(config(**{field: value}), ("random",), (0.5,)))
 
 
 def test_mixbin_stops_when_its_gates_have_decided(folder, caches, capsys):
     # Every gate is less open than 0.26, so that the search is over once its target has reached the budget.
-    train(Job(config(**QUICK, **{"search.iterations": 9, "search.mixbin.crisp": 0.26}), ("mixbin",), 0.5, folder,
+    train(Job(config(**QUICK, **{"search.iterations": 9, "search.mixbin.crisp": 0.26}), ("mixbin",), (0.5,), folder,
               caches))
     assert "all gates crisp after 5 of 9 iterations" in capsys.readouterr().out
     search = folder / "mixbin-0.5" / "search"

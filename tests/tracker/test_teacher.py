@@ -12,7 +12,7 @@ from tracker.config import load_config
 from tracker.errors import CheckpointError, TrackerError
 from tracker.losses import feature_error
 from tracker.models import build_network
-from tracker.training import pipeline
+from tracker.training import fitting
 from tracker.training.pipeline import Job, check, train
 from tracker.training.teacher import MimicTrainer, adopt_head, check_pupil, load_teacher
 
@@ -78,16 +78,16 @@ def test_a_mimic_that_is_its_teacher_has_nothing_to_learn(weights):
 
 
 def test_training_with_a_teacher_has_a_phase_of_mimicry_and_its_own_provenance(weights, caches, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "BATCHNORM_BATCHES", 1)
+    monkeypatch.setattr(fitting, "BATCHNORM_BATCHES", 1)
     settings = load_config("nano", {
         "model": PUPIL, "data.batch_size": 2, "data.workers": 0, "fp.iterations": 2, "fp.mimic.iterations": 3,
         "search.iterations": 2, "finetune.iterations": 1, "runtime.precision": "float32"})
     lesson = ("nanotrack_v2", weights)
-    check(settings, ("mixbin",), 0.5, teacher=lesson)
-    fp, mixbin = train(Job(settings, ("mixbin",), 0.5, tmp_path / "runs", caches, teacher=lesson))
+    check(Job(settings, ("mixbin",), (0.5,), teacher=lesson))
+    fp, mixbin = train(Job(settings, ("mixbin",), (0.5,), tmp_path / "runs", caches, teacher=lesson))
     assert (fp / "mimic").is_dir()
     _, stored = load_checkpoint(mixbin / "checkpoint.pth")
     assert stored.plan.ratio <= 0.5
     assert any(name.startswith(("cls.tower", "box.tower")) for name in (*stored.plan.full, *stored.plan.binary))
     with pytest.raises(TrackerError, match=r"run\.teacher"):
-        train(Job(settings, ("fp",), None, tmp_path / "runs", caches))
+        train(Job(settings, ("fp",), (), tmp_path / "runs", caches))

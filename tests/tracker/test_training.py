@@ -11,6 +11,7 @@ import torch
 from mmengine.hooks import Hook
 
 from b2nn.errors import BudgetError, PlanError
+from b2nn.search.relaxation import Relaxation
 from datasets.pairs import PairDataset
 from tests.tracker.conftest import TINY
 from tracker.checkpoint import load_checkpoint
@@ -18,11 +19,12 @@ from tracker.config import load_config
 from tracker.errors import TrackerError
 from tracker.models import build_network, cost_table
 from tracker.runs import find_runs
-from tracker.training import pipeline
-from tracker.training.loop import ForwardSampler
+from tracker.training import fitting
+from tracker.training.loop import ForwardSampler, pair_loader
 from tracker.training.module import PairTrainer, parameter_groups
 from tracker.training.phase import PhaseSettings, newest_checkpoint, run_phase
 from tracker.training.pipeline import Job, check, train
+from tracker.training.runs import FP_SECTIONS, RunFolder
 
 
 def config(**overrides):
@@ -37,10 +39,10 @@ def config(**overrides):
 @pytest.fixture(scope="module")
 def trained(caches, tmp_path_factory) -> Path:
     torch.set_num_threads(1)
-    pipeline.BATCHNORM_BATCHES, before = 2, pipeline.BATCHNORM_BATCHES
+    fitting.BATCHNORM_BATCHES, before = 2, fitting.BATCHNORM_BATCHES
     folder = tmp_path_factory.mktemp("runs")
-    train(Job(config(), ("mixbin", "random", "pruned", "bnn"), 0.5, folder, caches))
-    pipeline.BATCHNORM_BATCHES = before
+    train(Job(config(), ("mixbin", "random", "pruned", "bnn"), (0.5,), folder, caches))
+    fitting.BATCHNORM_BATCHES = before
     return folder
 
 
@@ -76,20 +78,20 @@ def test_checkpoints_rebuild_their_network_and_agree_with_their_summary(trained)
 
 def test_a_finished_run_is_reused_and_a_different_configuration_is_refused(trained, caches):
     before = (trained / "fp" / "checkpoint.pth").stat().st_mtime_ns
-    train(Job(config(), ("fp",), None, trained, caches))
+    train(Job(config(), ("fp",), (), trained, caches))
     assert (trained / "fp" / "checkpoint.pth").stat().st_mtime_ns == before
-    train(Job(config(**{"finetune.lr": 0.5}), ("fp",), None, trained, caches))  # of no concern to this run
+    train(Job(config(**{"finetune.lr": 0.5}), ("fp",), (), trained, caches))  # of no concern to this run
     with pytest.raises(TrackerError, match=r"fp.lr .*another --work-dir"):
-        train(Job(config(**{"fp.lr": 0.5}), ("fp",), None, trained, caches))
+        train(Job(config(**{"fp.lr": 0.5}), ("fp",), (), trained, caches))
 
 
 def test_siamfc_trains_by_every_method(caches, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "BATCHNORM_BATCHES", 1)
+    monkeypatch.setattr(fitting, "BATCHNORM_BATCHES", 1)
     settings = load_config("siamfc", {
         "data.batch_size": 2, "data.workers": 0, "fp.iterations": 1, "search.iterations": 2, "finetune.iterations": 1,
         "runtime.precision": "float32"})
-    check(settings, ("mixbin", "pruned"), 0.4)
-    train(Job(settings, ("mixbin", "pruned"), 0.4, tmp_path, caches))
+    check(Job(settings, ("mixbin", "pruned"), (0.4,)))
+    train(Job(settings, ("mixbin", "pruned"), (0.4,), tmp_path, caches))
     for run in find_runs(tmp_path):
         assert run.summary["flops_ratio"] <= (1 if run.name == "fp" else 0.4)
         network, _ = load_checkpoint(run.checkpoint)
@@ -115,7 +117,7 @@ def test_a_killed_phase_ends_as_a_straight_one(caches, tmp_path, monkeypatch, ki
         torch.manual_seed(0)
         trainer = PairTrainer(build_network(TINY))
         dataset = PairDataset(caches, 12, 0)
-        loader = pipeline.pair_loader(dataset, 6, 2, 0)
+        loader = pair_loader(dataset, 6, 2, 0)
         if kill:
             monkeypatch.setattr("tracker.training.phase.LatentWeightHook", lambda network: Killer(kill))
         try:
@@ -138,10 +140,10 @@ def test_a_killed_search_finds_the_plan_of_a_straight_one(trained, caches, tmp_p
     shutil.copytree(trained / "fp", tmp_path / "fp")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("tracker.training.phase.LatentWeightHook", lambda network: Killer(3))
-        train(Job(config(), ("mixbin",), 0.5, tmp_path, caches))
+        train(Job(config(), ("mixbin",), (0.5,), tmp_path, caches))
     folder = tmp_path / "mixbin-0.5" / "search"
     assert list(folder.glob("iter_*.pth")) and not (folder / "plan.json").exists()
-    train(Job(config(), ("mixbin",), 0.5, tmp_path, caches, resume=True))
+    train(Job(config(), ("mixbin",), (0.5,), tmp_path, caches, resume=True))
     straight = trained / "mixbin-0.5" / "search"
     assert (folder / "plan.json").read_text() == (straight / "plan.json").read_text()
     traces = [json.loads((path / "trace.json").read_text()) for path in (folder, straight)]
@@ -157,10 +159,10 @@ def test_half_a_checkpoint_is_passed_over(tmp_path):
 
 
 def test_an_unfinished_run_is_not_touched_without_resume(caches, tmp_path):
-    folder = pipeline.RunFolder(tmp_path / "fp", pipeline.FP_SECTIONS)
+    folder = RunFolder(tmp_path / "fp", FP_SECTIONS)
     assert not folder.claim(config(), resume=False)
     with pytest.raises(TrackerError, match="--resume"):
-        train(Job(config(), ("fp",), None, tmp_path, caches))
+        train(Job(config(), ("fp",), (), tmp_path, caches))
 
 
 def test_sampler_gives_every_iteration_its_own_indices_wherever_it_starts():
@@ -173,7 +175,7 @@ def test_sampler_gives_every_iteration_its_own_indices_wherever_it_starts():
 def test_no_weight_decay_on_latent_weights_norms_and_gates():
     network = build_network(TINY)
     table = cost_table(network)
-    relaxation = pipeline.mixbin.Relaxation(network, table, 0.5)
+    relaxation = Relaxation(network, table, 0.5)
     groups = parameter_groups(PairTrainer(network, relaxation=relaxation), 1e-3, 1e-4, 1e-2)
     decayed = {id(parameter) for parameter in groups[0]["params"]}
     assert all(id(weight) not in decayed for weight in relaxation.latent_weights())
@@ -184,12 +186,12 @@ def test_no_weight_decay_on_latent_weights_norms_and_gates():
 @pytest.mark.parametrize(("budget", "message"), [(0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (0.001, "floor")])
 def test_infeasible_budgets_are_refused_before_anything_runs(budget, message):
     with pytest.raises(BudgetError, match=message):
-        check(config(), ("mixbin",), budget)
+        check(Job(config(), ("mixbin",), (0.5, budget)))
 
 
 def test_methods_that_need_a_budget_ask_for_one():
     with pytest.raises(TrackerError, match="--budget"):
-        check(config(), ("random",), None)
+        check(Job(config(), ("random",)))
 
 
 def test_a_plan_of_another_network_is_refused_by_layer(trained, tmp_path):
@@ -197,18 +199,18 @@ def test_a_plan_of_another_network_is_refused_by_layer(trained, tmp_path):
     plan["binary"][0] = "backbone.layer9.conv"
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(PlanError, match=r"backbone\.layer9\.conv"):
-        check(config(), ("mixbin",), 0.5, tmp_path / "plan.json")
+        check(Job(config(), ("mixbin",), (0.5,), plan=tmp_path / "plan.json"))
 
 
 def test_a_plan_over_the_budget_or_without_use_is_refused(trained):
     plan = trained / "mixbin-0.5" / "plan.json"
     with pytest.raises(TrackerError, match=r"over --budget 0\.2"):
-        check(config(), ("mixbin",), 0.2, plan)
+        check(Job(config(), ("mixbin",), (0.2,), plan=plan))
     with pytest.raises(TrackerError, match="not random"):
-        check(config(), ("random",), 0.5, plan)
+        check(Job(config(), ("random",), (0.5,), plan=plan))
 
 
 def test_a_budget_that_pruning_cannot_reach_is_refused_before_the_others_train():
-    check(config(), ("mixbin",), 0.22)
+    check(Job(config(), ("mixbin",), (0.5, 0.22)))
     with pytest.raises(BudgetError):
-        check(config(), ("mixbin", "pruned"), 0.22)
+        check(Job(config(), ("mixbin", "pruned"), (0.5, 0.22)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,18 @@ from datasets.sources import make_objects, open_training_caches
 from tracker.config import load_config
 from tracker.device import require_device
 from tracker.errors import TrackerError
-from tracker.training.pipeline import BASELINES, Job, check, train
+from tracker.training.job import BASELINES, Job
+from tracker.training.pipeline import check, train
 from tracker.training.ranks import first_rank
 
 LMDB = Path("work_dirs/data/lmdb")
 
 
-def train_from_options(budget: float | None, method: str, baselines: bool, config: str, got10k: Path | None,
+def train_from_options(budget: list[float] | None, method: str, baselines: bool, config: str, got10k: Path | None,
                        lasot: Path | None, images: Path | None, synthetic: bool, objects: Path | None,
                        masks: Path | None, lmdb: Path | None, work_dir: Path | None,
-                       plan: Path | None, pretrained: Path | None, teacher: str | None, teacher_weights: Path | None,
+                       plan: Path | None, full_precision: Path | None, width: list[float] | None,
+                       pretrained: Path | None, teacher: str | None, teacher_weights: Path | None,
                        resume: bool, seed: int, device: str | None,
                        cfg_options: list[str]) -> list[Path]:
     """Check the options, open or build the caches, train; returns the run directories.
@@ -48,7 +51,10 @@ def train_from_options(budget: float | None, method: str, baselines: bool, confi
         given, other = ("--objects", "--masks") if objects else ("--masks", "--objects")
         raise TrackerError(f"{given}: needs {other} beside it; objects are cut from images by masks")
     lessons = (teacher, teacher_weights) if teacher else None
-    check(settings, methods, budget, plan, pretrained, lessons)
+    job = Job(settings, methods, tuple(dict.fromkeys(budget or ())), work_dir or Path("work_dirs") / Path(config).stem,
+              seed=seed, plan=plan, pretrained=pretrained, teacher=lessons, resume=resume,
+              full_precision=full_precision, widths=tuple(width or ()))
+    check(job)
     if device:
         require_device(device)
     target = _device(device)
@@ -60,9 +66,7 @@ def train_from_options(budget: float | None, method: str, baselines: bool, confi
     started = time.perf_counter()
     caches = _caches(lmdb or LMDB, got10k, lasot, images, synthetic)
     cut_outs = _cut_outs(lmdb or LMDB, objects, masks) if objects and masks else None
-    folder = work_dir or Path("work_dirs") / Path(config).stem
-    folders = train(Job(settings, methods, budget, folder, caches, seed, target, plan, pretrained, lessons,
-                        resume, cut_outs))
+    folders = train(replace(job, caches=caches, objects=cut_outs, device=target))
     if is_main_process():
         print(f"done in {time.perf_counter() - started:.0f} s: {', '.join(str(path) for path in folders)}")
     if distributed.is_initialized():

@@ -23,3 +23,9 @@ def first_rank(function: Callable[[], Answer]) -> Answer:
     if error is not None:
         raise error
     return answer
+
+
+def say(text: str) -> None:
+    """A line on the screen, from the first process."""
+    if is_main_process():
+        print(text, flush=True)

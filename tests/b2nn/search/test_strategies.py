@@ -114,6 +114,26 @@ def test_what_was_done_is_not_done_again(small_problem, tmp_path, name):
     outcome(name, killed_after(small_problem, passes * 2 // 3), state=tmp_path / "state")
 
 
+@pytest.mark.parametrize("name", [name for name in NEEDS_DATA if name != "mixbin"])
+def test_a_search_at_another_budget_takes_up_what_is_known_and_finds_the_same_plan(small_problem, tmp_path, name):
+    state = tmp_path / "state"
+    budgets = (0.83, 0.6)
+    straight = {budget: outcome(name, small_problem, budget) for budget in budgets}
+    assert outcome(name, small_problem, budgets[0], state=state) == straight[budgets[0]]
+    plan, trace = outcome(name, small_problem, budgets[1], state=state)
+    wanted_plan, wanted = straight[budgets[1]]
+    costs = ("forward_passes", "backward_passes")
+    assert plan == wanted_plan
+    assert all(trace[cost] + trace["reused"][cost] == wanted[cost] for cost in costs)
+    assert {**trace, **dict.fromkeys((*costs, "reused"))} == {**wanted, **dict.fromkeys((*costs, "reused"))}
+    # Plans that use one budget up need not use up another.
+    assert trace["reused"]["forward_passes"] > 0 or name in ("exhaustive", "evolution")
+    if name in ("sensitivity", "hessian"):
+        assert trace["forward_passes"] == 0
+    # The first budget's costs stay its own, whatever has been done since.
+    assert outcome(name, small_problem, budgets[0], state=state) == straight[budgets[0]]
+
+
 def test_the_state_of_another_search_is_refused(strategy_name, small_problem, tmp_path):
     state = tmp_path / "state"
     outcome(strategy_name, small_problem, state=state)
