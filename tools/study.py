@@ -65,10 +65,10 @@ def main() -> int:
     training = {name: getattr(options, name) for name in ("lasot", "images", "synthetic", "objects", "masks")}
     training["lmdb"] = options.lmdb or options.work_dir / "lmdb"
     teacher = {"teacher": options.teacher, "teacher_weights": options.teacher_weights}
-    sources = Sources(options.got10k, training, teacher, benchmarks, options.work_dir, options.device,
-                      options.threads)
+    sources = Sources(Path(options.config).stem, options.got10k, training, teacher, benchmarks, options.work_dir,
+                      options.device, options.threads)
     command = ["python", *sys.argv]
-    return run_study(study, Path(options.config).stem, sources, options.workers, options.document, command,
+    return run_study(study, sources, options.workers, options.document, command,
                      options.only)
 
 

@@ -22,7 +22,6 @@ from eval.study.measure import measure
 from eval.study.plan import Cell, Study, Variant
 from tracker.config import load_config
 from tracker.training.command import train_from_options
-from tracker.training.pipeline import run_name
 from tracker.validation import pair_options
 
 
@@ -31,16 +30,18 @@ class Sources:
     """Where a study trains and measures.
 
     Attributes:
+        study: its name, of its folder in the work dir. Studies of one work dir share the full-precision trackers.
         got10k: root with ``train`` and ``val``; the latter gives the held-out pairs and the benchmark to choose by.
         training: further keyword arguments of `train_from_options` that name data: lasot, images, synthetic, objects,
             masks, lmdb.
         teacher: keyword arguments of it that name the teacher of the full-precision trackers; may be empty.
         benchmarks: to measure on.
-        work_dir: of the study.
+        work_dir: of all studies.
         device: torch device.
         threads: torch threads a process.
     """
 
+    study: str
     got10k: Path
     training: dict[str, Any]
     teacher: dict[str, Any]
@@ -49,17 +50,22 @@ class Sources:
     device: str = "cpu"
     threads: int = 1
 
+    @property
+    def folder(self) -> Path:
+        """Of the study alone."""
+        return self.work_dir / self.study
+
     def base(self, name: str) -> Path:
         """Run directory of a full-precision tracker."""
-        return self.work_dir / name / "fp"
+        return self.work_dir / "bases" / name / "fp"
 
     def runs(self, variant: Variant, seed: int) -> Path:
         """Work dir of a variant's trainings; its budgets share it, and with it what a search may reuse."""
-        return self.work_dir / variant.base / variant.name / f"seed{seed}"
+        return self.folder / "runs" / variant.name / f"seed{seed}"
 
     def row(self, cell: Cell) -> Path:
         """File of what came out of one training."""
-        return self.work_dir / "rows" / f"{cell.name}.json"
+        return self.folder / "rows" / f"{cell.name}.json"
 
 
 def train_base(study: Study, name: str, sources: Sources) -> None:
@@ -70,7 +76,7 @@ def train_base(study: Study, name: str, sources: Sources) -> None:
     """
     folder = sources.base(name)
     with _logged(folder.parent / "fp.txt"):
-        train_from_options(**_training(study, sources, study.bases[name]), **sources.teacher, method="fp",
+        train_from_options(**_training(study, sources, study.bases[name]) | sources.teacher, method="fp",
                            work_dir=folder.parent)
 
 
@@ -81,7 +87,7 @@ def run_cell(study: Study, cell: Cell, sources: Sources) -> None:
         ValueErrors of the packages.
     """
     base = sources.base(cell.variant.base)
-    with _logged(sources.work_dir / "logs" / f"{cell.name}.txt"):
+    with _logged(sources.folder / "logs" / f"{cell.name}.txt"):
         run = base if cell.variant.method == "fp" else _train(study, cell, sources, base)
         checkpoint = run / "checkpoint.pth"
         config = load_config(run / "config.py")
@@ -89,7 +95,7 @@ def run_cell(study: Study, cell: Cell, sources: Sources) -> None:
             "held_out": held_out_losses(checkpoint, base / "checkpoint.pth", _validation(sources),
                                         pair_options(config, "finetune"), study.held_out_batches,
                                         config.data.batch_size, sources.device),
-            "benchmarks": measure(checkpoint, sources.benchmarks, sources.work_dir / "results" / cell.name,
+            "benchmarks": measure(checkpoint, sources.benchmarks, sources.folder / "results" / cell.name,
                                   sources.device, sources.threads),
         }
     write_text(sources.row(cell), json.dumps(_facts(cell, run) | found | {"made_by": made_by(study, cell)}) + "\n")
@@ -106,18 +112,23 @@ def _train(study: Study, cell: Cell, sources: Sources, base: Path) -> Path:
     plan = None
     if variant.plan_of is not None:
         giver = next(other for other in study.variants if other.name == variant.plan_of)
-        plan = sources.runs(giver, cell.seed) / run_name(giver.method, cell.budget) / "plan.json"
+        plan = sources.runs(giver, cell.seed) / f"{giver.method}-{cell.budget:g}" / "plan.json"
     return train_from_options(
-        **_training(study, sources, study.bases[variant.base] | variant.overrides), method=variant.method,
-        budget=None if cell.budget is None else [cell.budget], plan=plan, seed=cell.seed, full_precision=base,
-        work_dir=sources.runs(variant, cell.seed))[-1]
+        **_training(study, sources, study.bases[variant.base] | variant.overrides) | {
+            "budget": None if cell.budget is None else [cell.budget], "plan": plan, "seed": cell.seed,
+            "full_precision": base},
+        method=variant.method, work_dir=sources.runs(variant, cell.seed))[-1]
 
 
 def _training(study: Study, sources: Sources, overrides: dict[str, Any]) -> dict[str, Any]:
-    """What all trainings of a study have in common."""
+    """Arguments that all trainings of a study have in common, and those that most do not use."""
+    unused = ("budget", "plan", "full_precision", "width", "pretrained", "teacher", "teacher_weights")
     fields = {"runtime.threads": sources.threads, **study.overrides, **overrides}
-    return {"config": study.config, "got10k": sources.got10k, **sources.training, "resume": True,
-            "device": sources.device, "cfg_options": [f"{name}={value!r}" for name, value in fields.items()]}
+    return {
+        **dict.fromkeys(unused), "config": study.config, "got10k": sources.got10k, **sources.training,
+        "baselines": False, "seed": 0, "resume": True, "device": sources.device,
+        "cfg_options": [f"{name}={value!r}" for name, value in fields.items()],
+    }
 
 
 def _validation(sources: Sources) -> list[LmdbCache]:

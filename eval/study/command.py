@@ -18,12 +18,11 @@ from eval.study.rows import Row, read_row
 from tracker.errors import TrackerError
 
 
-def run_study(study: Study, name: str, sources: Sources, workers: int, document: Path | None,
+def run_study(study: Study, sources: Sources, workers: int, document: Path | None,
               command: Sequence[str], only: Sequence[str] | None = None) -> int:
     """Train and measure what is missing.
 
     Args:
-        name: of the study.
         workers: trainings at a time, a process each.
         document: Markdown file whose chapter about the study is rewritten after each training; None for none.
         command: as the user gave it, for the chapter.
@@ -45,7 +44,7 @@ def run_study(study: Study, name: str, sources: Sources, workers: int, document:
     rows = [row for cell in grid if (row := read_row(study, cell, sources))]
     known = {row.cell.name for row in rows}
     missing = [cell for cell in grid if cell.name not in known and (only is None or cell.variant.name in only)]
-    print(f"{name}: {len(grid)} trainings, {len(rows)} done before")
+    print(f"{sources.study}: {len(grid)} trainings, {len(rows)} done before")
     for row in rows:
         print(_line(row))
     bases = sorted({cell.variant.base for cell in missing if not _finished(sources.base(cell.variant.base))})
@@ -58,7 +57,7 @@ def run_study(study: Study, name: str, sources: Sources, workers: int, document:
         if row:
             rows.append(row)
             if document:
-                _write(study, name, grid, rows, sources, command, document)
+                _write(study, grid, rows, sources, command, document)
         print(f"{progress.step()}  {_line(row) if row else f'{cell.name}: FAILED: {error}'}", flush=True)
 
     usable = [cell for cell in missing if _finished(sources.base(cell.variant.base))]
@@ -66,7 +65,7 @@ def run_study(study: Study, name: str, sources: Sources, workers: int, document:
     for wave in ([cell for cell in usable if not cell.variant.plan_of], [c for c in usable if c.variant.plan_of]):
         failed += _all(run_cell, [(study, cell, sources) for cell in wave], workers, finish)
     if document and rows:
-        _write(study, name, grid, rows, sources, command, document)
+        _write(study, grid, rows, sources, command, document)
         print(f"{document}: chapter {study.title!r}")
     return 1 if failed or len(usable) < len(missing) else 0
 
@@ -86,10 +85,10 @@ def _prepare() -> None:
     """Nothing to do before a call."""
 
 
-def _write(study: Study, name: str, grid: list[Cell], rows: list[Row], sources: Sources, command: Sequence[str],
+def _write(study: Study, grid: list[Cell], rows: list[Row], sources: Sources, command: Sequence[str],
            document: Path) -> None:
     order = {cell.name: place for place, cell in enumerate(grid)}
-    write_chapter(study, name, sorted(rows, key=lambda row: order[row.cell.name]),
+    write_chapter(study, sources.study, sorted(rows, key=lambda row: order[row.cell.name]),
                   [dataset.name for dataset in sources.benchmarks], shlex.join(command), len(grid), document)
 
 

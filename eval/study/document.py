@@ -107,8 +107,8 @@ def _legend(study: Study, benchmarks: Sequence[str]) -> str:
         f"Held-out loss: of the task, on {study.held_out_batches} batches of validation pairs, the same for all; to "
         "teacher: on these, what separates maps and features from the full-precision tracker's. AO, success and "
         f"precision: one pass over the frames. Many starts: mean overlap of short runs, mean over targets. "
-        f"{benchmarks[0]} is for choosing. Values are means over seeds, ± in brackets their standard deviation over seeds; differences "
-        "are paired over batches or targets, ± their standard error.")
+        f"{benchmarks[0]} is for choosing. Values are means over seeds, ± in brackets their standard deviation over "
+        "seeds; differences are paired over batches or targets, ± their standard error.")
 
 
 def _fraction(value: float) -> str:

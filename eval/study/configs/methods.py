@@ -8,7 +8,7 @@ plan differs (pruned: the shape). Random mixes are drawn with three seeds.
 """
 config = "nano"
 overrides = {
-    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 400, "finetune.iterations": 400,
+    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 300, "finetune.iterations": 300,
     "data.weights.lasot": 0.3, "data.weights.images": 1.2, "data.weights.synthetic": 0.3,
     # Iterative search trains hundreds of candidates: few batches each, or it takes a day.
     "search.candidates.held_out_batches": 4, "search.candidates.batchnorm_batches": 4, "search.iterative.steps": 4,

@@ -7,7 +7,7 @@ changed at a time.
 """
 config = "nano"
 overrides = {
-    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "finetune.iterations": 400,
+    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "finetune.iterations": 300,
     "data.weights.lasot": 0.3, "data.weights.images": 1.2, "data.weights.synthetic": 0.3,
 }
 rival = "scale mean"

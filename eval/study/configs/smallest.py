@@ -7,7 +7,7 @@ The better the binary layers, the less it matters which ones they are. So the sa
 """
 config = "nano"
 overrides = {
-    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 400, "finetune.iterations": 400,
+    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 300, "finetune.iterations": 300,
     "data.weights.lasot": 0.3, "data.weights.images": 1.2, "data.weights.synthetic": 0.3,
 }
 budgets = (0.08, 0.1)

@@ -7,7 +7,7 @@ full-precision tracker is the same; search and finetuning see one set only.
 """
 config = "nano"
 overrides = {
-    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 400, "finetune.iterations": 400,
+    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 300, "finetune.iterations": 300,
     "data.weights.synthetic": 0.0,
 }
 _video = {"data.weights.got10k": 1.0, "data.weights.lasot": 0.3, "data.weights.images": 0.0}
