@@ -45,7 +45,7 @@ from tracker.training.ranks import first_rank
 from tracker.training.runs import RunFolder, summarize, write_json
 from tracker.training.teacher import MimicTrainer, adopt_head, check_pupil, load_teacher
 from tracker.typed import typed
-from tracker.validation import pair_options
+from tracker.validation import SearchSection, pair_options
 from tracker.validation import validate as validate_config
 
 PHASES = ("mimic", "fp", "search", "finetune")
@@ -57,6 +57,7 @@ CPU = torch.device("cpu")
 FP_SECTIONS = ("model", "data", "fp", "runtime", "run")
 FINETUNE_SECTIONS = (*FP_SECTIONS, "finetune")
 ALL_SECTIONS = (*FINETUNE_SECTIONS, "search")
+RANDOM_SECTIONS = (*FINETUNE_SECTIONS, "search.granularity")
 SEARCHED = tuple(name for name in STRATEGIES if name != "random")  # whose plan the section `search` has a say in
 
 
@@ -124,10 +125,11 @@ def check(config: Config, methods: tuple[str, ...], budget: float | None, plan: 
             validate(given, table)
         except PlanError as error:
             raise PlanError(f"--plan {plan}: {error}") from error
-        if table.ratio(given.full) > budget:
-            raise TrackerError(f"--plan {plan}: its ratio {table.ratio(given.full):.4f} is over --budget {budget:g}")
+        ratio = table.divided(given.names).ratio(given.full)
+        if ratio > budget:
+            raise TrackerError(f"--plan {plan}: its ratio {ratio:.4f} is over --budget {budget:g}")
     if "exhaustive" in methods:
-        exhaustive.check(table, strategy_options(config, "exhaustive"))
+        exhaustive.check(table.split(granularity(config)), strategy_options(config, "exhaustive"))
     if "pruned" in methods and _asks_for_blocks(config.finetune):
         raise TrackerError(f"finetune.distillation.blocks is {config.finetune.distillation.blocks}; it must be 0 with "
                            "--method pruned, which removes channels of the stages")
@@ -177,7 +179,8 @@ def _full_precision(job: Job) -> Network:
 
 def _budgeted(job: Job, method: str, teacher: Network) -> Path:
     name = run_name(method, job.budget)
-    run = RunFolder(job.work_dir / name, ALL_SECTIONS if method in SEARCHED else FINETUNE_SECTIONS)
+    run = RunFolder(job.work_dir / name, ALL_SECTIONS if method in SEARCHED else
+                    RANDOM_SECTIONS if method == "random" else FINETUNE_SECTIONS)
     config = _run_config(job, method, job.budget)
     if first_rank(lambda: run.claim(config, job.resume)):
         _say(f"{run.path}: finished before, used as it is")
@@ -191,8 +194,8 @@ def _budgeted(job: Job, method: str, teacher: Network) -> Path:
         table = cost_table(network)
         plan = all_full(table)
     else:
-        table = full_table
-        plan = _plan(job, method, run, table, teacher, seconds)
+        plan = _plan(job, method, run, full_table, teacher, seconds)
+        table = full_table.divided(plan.names)
         binarize(network, plan, table, recipe(job.config))
     _say(f"{name}: counted FLOPs ratio {table.counted(plan.full) / full_table.total:.4f}"
          + (f" of a budget of {job.budget:g}" if method in NEEDS_BUDGET else "")
@@ -214,6 +217,7 @@ def _plan(job: Job, method: str, run: RunFolder, table: CostTable, teacher: Netw
         return all_binary(table)
     if job.plan and method == "mixbin":
         return load_plan(job.plan)
+    table = table.split(granularity(job.config))
     file = run.path / "search" / "plan.json"
     if not file.is_file() and method == "mixbin":
         _search(job, run, table, teacher, file)
@@ -334,6 +338,11 @@ def _asks_for_blocks(section: Config) -> bool:
 def recipe(config: Config) -> Recipe:
     """How binary units compute and train, in the finetune phase and in the search before it."""
     return typed(Recipe, config.finetune.get("recipe", {}), "finetune.recipe")
+
+
+def granularity(config: Config) -> int:
+    """Parts of each layer that a search decides about one by one."""
+    return config.search.get("granularity", SearchSection.granularity)
 
 
 def _run_config(job: Job, method: str, budget: float | None) -> Config:

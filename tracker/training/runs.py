@@ -25,7 +25,7 @@ class RunFolder:
     """`config.py`, `plan.json`, `checkpoint.pth`, `summary.json`, `log.txt` and a folder a phase."""
 
     path: Path
-    sections: tuple[str, ...]  # of the configuration, on which the run depends
+    sections: tuple[str, ...]  # of the configuration, on which the run depends; or fields, as ``section.field``
 
     def claim(self, config: Config, resume: bool) -> bool:
         """Take the folder for `config`; whether the run in it has finished before.
@@ -46,7 +46,8 @@ class RunFolder:
             raise TrackerError(f"{self.path}: holds an unfinished run; go on with --resume or choose another "
                                "--work-dir")
         stored, wanted = Config.fromfile(file), Config.fromstring(config.pretty_text, ".py")
-        difference = _first_difference(*({name: one[name] for name in self.sections} for one in (stored, wanted)))
+        difference = _first_difference(*({name: _field(one, name) for name in self.sections}
+                                         for one in (stored, wanted)))
         if difference:
             raise TrackerError(f"{file}: the run was made with another {difference}; choose another --work-dir")
         return finished
@@ -93,6 +94,12 @@ def peak_memory_mb() -> float:
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file whole."""
     write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def _field(config: Config, name: str) -> Any:
+    """A section, or a field by its dotted name; None where it has its default."""
+    section, _, field = name.partition(".")
+    return config[section].get(field) if field else config[section]
 
 
 def _first_difference(stored: Any, wanted: Any, where: str = "") -> str:
