@@ -13,6 +13,8 @@ from b2nn.cost import CostTable
 from b2nn.errors import B2nnError, UnsupportedModule
 from b2nn.gated import GatedUnit
 from b2nn.layers import BinaryUnit, binary_form
+from b2nn.mixed import forms
+from b2nn.parts import by_layer, check_parts
 from b2nn.plan import BinarizationPlan, check_names, validate
 from b2nn.recipe import DEFAULT, Recipe
 from b2nn.units import Unit, find_units, replace_module
@@ -22,8 +24,9 @@ def binarize(model: nn.Module, plan: BinarizationPlan, table: CostTable | None =
              recipe: Recipe = DEFAULT) -> nn.Module:
     """Replace exactly the plan's binary units, in place and under all their names, and return the model.
 
-    The binary layers go on using the weights and biases they find, the same `Parameter` objects. Nothing is
-    touched before all checks have passed.
+    The binary layers go on using the weights and biases they find, the same `Parameter` objects. A layer that is binary
+    in part becomes a `MixedUnit`, which has new ones: make optimizers afterwards. Nothing is touched before all checks
+    have passed.
 
     Args:
         table: cost of this model; with it the plan is validated in full, without it only the names are.
@@ -35,15 +38,22 @@ def binarize(model: nn.Module, plan: BinarizationPlan, table: CostTable | None =
     """
     if table is not None:
         validate(plan, table)
-    units = named_units(model, plan.binary)
-    modules = [module for unit in units for module in unit.modules]
-    for module, binary in [(module, binary_form(module, recipe)) for module in modules]:
-        replace_module(model, module, binary)
+    named, binary = by_layer(plan.names), by_layer(plan.binary)
+    replacements: list[tuple[nn.Module, nn.Module]] = []
+    for unit in named_units(model, binary):
+        check_parts(named[unit.name], unit.channels, unit.block)
+        bits = torch.zeros(unit.channels, dtype=torch.bool)
+        for part in binary[unit.name]:
+            bits[part.rows] = True
+        layers = [(module, binary_form(module, recipe)) for module in unit.modules]
+        replacements += zip(unit.modules, forms(layers, bits), strict=True)
+    for module, form in replacements:
+        replace_module(model, module, form)
     return model
 
 
 def named_units(model: nn.Module, names: Iterable[str]) -> list[Unit]:
-    """The units of `model` called `names`, all of which have a binary form.
+    """The whole units of `model` called `names`, all of which have a binary form.
 
     Raises:
         PlanError: names that the model lacks.

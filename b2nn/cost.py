@@ -10,8 +10,8 @@ BatchNorm by packed kernels: they cost nothing and are no parameters here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from torch import nn
 
 from b2nn.errors import B2nnError, PlanError
+from b2nn.parts import Part, by_layer, check_parts, equal_parts
 from b2nn.trace import trace
 from b2nn.units import Unit, find_units
 
@@ -30,7 +31,7 @@ class UnitCost:
     """What one unit costs in one forward pass.
 
     Attributes:
-        name: qualified name of the module.
+        name: qualified name of the module, with the channels of a part, see `b2nn.parts`.
         kind: ``conv`` or ``linear``.
         aliases: other qualified names that share the module or its weight.
         macs: multiply-accumulates, summed over all calls of the pass.
@@ -42,6 +43,7 @@ class UnitCost:
         norm: qualified name of the BatchNorm that alone consumes the unit's output, and nothing else's; None
             if there is none.
         order: place in the order of first execution, from 0.
+        block: output channels that no part may separate, see `Unit.block`.
     """
 
     name: str
@@ -55,6 +57,7 @@ class UnitCost:
     reason: str
     norm: str | None
     order: int
+    block: int = 1
 
     @property
     def flops(self) -> int:
@@ -65,6 +68,20 @@ class UnitCost:
     def saving(self) -> float:
         """FLOPs that 1 bit saves, exact in float64."""
         return self.flops - self.flops / LANES
+
+    def of(self, part: Part) -> UnitCost:
+        """What a part of this whole unit costs. Parts that hold every channel once add up to the unit, exactly."""
+        if part.end is None:
+            return self
+        channels, last = self.weight_shape[0], part.end
+
+        def share(total: int) -> int:
+            return total * last // channels - total * part.first // channels
+
+        return replace(
+            self, name=part.name, aliases=tuple(part._replace(layer=alias).name for alias in self.aliases),
+            macs=share(self.macs), parameters=share(self.parameters), weights=share(self.weights),
+            weight_shape=(share(channels), *self.weight_shape[1:]))
 
 
 @dataclass(frozen=True)
@@ -79,11 +96,13 @@ class CostTable:
         units: every unit that ran, in execution order.
         other_flops: FLOPs of what no unit does: normalisation, activations, pooling, correlation.
         parameters: elements of all parameters of the model, run or not.
+        whole: the table with every layer whole, where units are parts of layers; else None.
     """
 
     units: tuple[UnitCost, ...]
     other_flops: int
     parameters: int
+    whole: CostTable | None = None
 
     @cached_property
     def _by_name(self) -> dict[str, UnitCost]:
@@ -93,6 +112,40 @@ class CostTable:
     def eligible(self) -> tuple[UnitCost, ...]:
         """The units a plan decides about, in execution order."""
         return tuple(unit for unit in self.units if unit.eligible)
+
+    @property
+    def undivided(self) -> CostTable:
+        """The table with every layer whole; this one if it is."""
+        return self.whole or self
+
+    def split(self, granularity: int) -> CostTable:
+        """The table with each eligible layer in `granularity` equal parts, runs of its output channels.
+
+        Layers of fewer channels get fewer parts, and no group of a conv is cut. A budget that whole layers cannot
+        fill is filled better by parts.
+
+        Raises:
+            B2nnError: it is below 1.
+        """
+        if granularity < 1:
+            raise B2nnError(f"granularity is {granularity!r}, but must be at least 1, which leaves layers whole")
+        return self.divided([part.name for unit in self.undivided.eligible for part in equal_parts(
+            unit.name, unit.weight_shape[0], unit.block, granularity)])
+
+    def divided(self, names: Iterable[str]) -> CostTable:
+        """The table with layers divided into the parts that `names` tells of, those of a plan for instance.
+
+        Raises:
+            PlanError: a layer that does not run, or parts that are missing, overlap or lie beyond the channels.
+        """
+        whole, parts, units = self.undivided, by_layer(names), []
+        for layer in parts:
+            whole.unit(layer)
+        for unit in whole.units:
+            own = sorted(parts.get(unit.name, [Part(unit.name)]), key=lambda part: part.first)
+            check_parts(own, unit.weight_shape[0], unit.block)
+            units += [unit.of(part) for part in own]
+        return whole if tuple(units) == whole.units else replace(whole, units=tuple(units), whole=whole)
 
     @property
     def total(self) -> int:
@@ -198,7 +251,7 @@ def profile(model: nn.Module, *inputs: Any, exclude: Mapping[str, str] | None = 
             name=name, kind=unit.kind, aliases=unit.names[1:], macs=run.macs[name],
             parameters=sum(parameters.values()), weights=unit.weight.numel(),
             weight_shape=tuple(unit.weight.shape), eligible=not reason, reason=reason,
-            norm=run.norms.get(name), order=place))
+            norm=run.norms.get(name), order=place, block=unit.block))
     return CostTable(tuple(costs), run.other_flops, sum(p.numel() for p in model.parameters()))
 
 

@@ -19,8 +19,8 @@ class GatedUnit(nn.Module):
     equals that of one branch alone, bit for bit (as long as the other is finite).
 
     Attributes:
-        z: the gate, in [0, 1]: a number, or a tensor of no dimensions with its graph. Set it before the
-            forward pass.
+        z: the gate, in [0, 1]: a number, or a tensor with its graph, of no dimensions or (out,) with a gate for each
+            output channel. Set it before the forward pass.
     """
 
     def __init__(self, module: nn.Module, full_norm: nn.Module | None = None,
@@ -34,8 +34,26 @@ class GatedUnit(nn.Module):
         self.training = module.training
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.z * self.full_norm(self.full(x)) + (1 - self.z) * self.binary_norm(self.binary(x))
+        full, binary = self.full_norm(self.full(x)), self.binary_norm(self.binary(x))
+        z, rest = self.z, 1 - self.z
+        if isinstance(z, Tensor) and isinstance(rest, Tensor) and z.ndim:
+            shape = (-1, 1, 1) if self.binary.weight.ndim == 4 else (-1,)
+            # Unlike a scalar a vector would widen the outputs under autocast.
+            z, rest = z.view(shape).to(full.dtype), rest.view(shape).to(full.dtype)
+        return z * full + rest * binary
+
+    @torch.no_grad()
+    def finished_norm(self, bits: Tensor) -> nn.Module:
+        """The norm that is left when the channels `bits`, (out,) bool, are binary: each channel's from its branch."""
+        if bits.all():
+            return self.binary_norm
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            kept, other = (getattr(norm, name, None) for norm in (self.full_norm, self.binary_norm))
+            if kept is not None and other is not None:
+                kept[bits] = other[bits]
+        return self.full_norm
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy keeps the gate's value; its graph belongs to the original, and torch cannot copy it.
-        return {**self.__dict__, "z": float(torch.as_tensor(self.z).detach())}
+        z = torch.as_tensor(self.z).detach()
+        return {**self.__dict__, "z": z if z.ndim else float(z)}

@@ -13,6 +13,7 @@ from typing import Any
 
 from b2nn.cost import CostTable
 from b2nn.errors import BudgetError, PlanError
+from b2nn.parts import by_layer
 
 FORMAT = "b2nn.plan/1"
 METRICS = ("flops", "latency", "memory")
@@ -24,7 +25,8 @@ class BinarizationPlan:
 
     Attributes:
         architecture: hash of the unit names and shapes it was made for (`architecture_hash`).
-        full: names of the eligible units kept in full precision, sorted.
+        full: names of the eligible units kept in full precision, sorted; those of parts tell how the plan divides the
+            layer, see `b2nn.parts`.
         binary: names of the binary units, sorted.
         budget: the ratio asked for; None if none was.
         ratio: the ratio the plan has, counted cost over full-precision cost.
@@ -43,6 +45,11 @@ class BinarizationPlan:
     seed: int
     trace: str | None = None
     metric: str = "flops"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All units that it decides about; `CostTable.divided` makes the table of these."""
+        return *self.full, *self.binary
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; `from_dict` is its inverse."""
@@ -104,8 +111,8 @@ def load_plan(path: str | os.PathLike[str]) -> BinarizationPlan:
 
 
 def architecture_hash(table: CostTable) -> str:
-    """Hash of the names, kinds and weight shapes of all units; the order of execution does not enter."""
-    facts = sorted((unit.name, unit.kind, list(unit.weight_shape)) for unit in table.units)
+    """Hash of the names, kinds and weight shapes of all layers; how they are divided and when they run do not enter."""
+    facts = sorted((unit.name, unit.kind, list(unit.weight_shape)) for unit in table.undivided.units)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -151,14 +158,14 @@ def check_budget(table: CostTable, budget: float) -> None:
 
 
 def validate(plan: BinarizationPlan, table: CostTable) -> None:
-    """Check that the plan decides about exactly the eligible units of this network.
+    """Check that the plan decides about exactly the eligible units of this network, however it divides them.
 
     Raises:
         PlanError: names the units that differ.
     """
-    named = {*plan.full, *plan.binary}
+    check_names(by_layer(plan.names), {unit.name for unit in table.undivided.units})
+    table, named = table.divided(plan.names), set(plan.names)
     runs = {unit.name: unit for unit in table.units}
-    check_names(named, runs)
     fixed = sorted(name for name in named if not runs[name].eligible)
     if fixed:
         raise PlanError(f"plan names {_layers(fixed)} that must stay in full precision: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import nn
@@ -33,6 +34,17 @@ class Unit:
     @property
     def weight(self) -> nn.Parameter:
         return self.modules[0].weight  # type: ignore[return-value]
+
+    @property
+    def channels(self) -> int:
+        """Output channels, one a row of the weight."""
+        return len(self.weight)
+
+    @property
+    def block(self) -> int:
+        """Consecutive output channels that no part may separate: of a conv's group, which has inputs of its own."""
+        groups = [getattr(module, "groups", 1) for module in self.modules]
+        return math.lcm(*(self.channels // count for count in groups if count > 1))
 
 
 def find_units(model: nn.Module) -> list[Unit]:

@@ -24,7 +24,7 @@ class LayerCost:
     """One row: a unit, or everything that no unit does.
 
     Attributes:
-        name: qualified name of the module.
+        name: qualified name of the module; with the channels where a plan divides it.
         precision: ``1 bit`` or ``32 bit``.
         reason: why no plan may binarize it; empty if one may.
         macs: multiply-accumulates of one frame; None where they are not what is counted.
@@ -84,6 +84,7 @@ def print_summary(config: str | None = None, checkpoint: Path | None = None, pla
         chosen = load_plan(plan)
     if chosen is not None:
         validate(chosen, table)
+        table = table.divided(chosen.names)
     if budget is not None:
         check_budget(table, budget)
     full = chosen.full if chosen else [unit.name for unit in table.eligible]
@@ -133,8 +134,8 @@ def _totals(table: CostTable, full: Collection[str], plan: BinarizationPlan | No
         f"in 32 bit:      {whole:,} parameters, {4 * whole:,} bytes",
         f"ratio:          {table.ratio(full):.4f}"
         + (f", plan of {plan.strategy} for budget {plan.budget}" if plan else ", no plan"),
-        f"floor:          {table.floor:.4f}, with all {len(everything)} eligible layers of "
-        f"{len(table.units)} binary",
+        f"floor:          {table.floor:.4f}, with all {len(table.undivided.eligible)} eligible layers of "
+        f"{len(table.undivided.units)} binary",
     ]
     if pruned:
         lines.append(f"pruned:         to {pruned.ratio:.4f} of the whole network's FLOPs, for budget "

@@ -121,8 +121,13 @@ class SearchSection(PhaseSection):
     """The search phase, which is MixBin's, and the options of all strategies by their names.
 
     The other strategies need no phase, only batches: see `candidates`.
+
+    Attributes:
+        granularity: parts of each layer, runs of its output channels, that any strategy decides about one by one; 1
+            leaves layers whole.
     """
 
+    granularity: int = 1
     mixbin: MixBinOptions = field(default_factory=MixBinOptions)
     candidates: CandidateOptions = field(default_factory=CandidateOptions)
     width: WidthOptions = field(default_factory=WidthOptions)
@@ -131,6 +136,10 @@ class SearchSection(PhaseSection):
     exhaustive: exhaustive.Options = field(default_factory=exhaustive.Options)
     hessian: hessian.Options = field(default_factory=hessian.Options)
     uniform: uniform.Options = field(default_factory=uniform.Options)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self, "at least 1", granularity=self.granularity >= 1)
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,16 @@ once, because the cross terms between units have mean zero. The network is in ev
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from b2nn.convert import named_units
+from b2nn.parts import by_layer, parse
 from b2nn.quantizers import weight_sign
 from b2nn.search import knapsack
 from b2nn.search.checks import require
@@ -52,10 +53,10 @@ def search(problem: Problem, budget: float, seed: int = 0, options: Options | No
     keys: list[Key] = [(f"probe {index}",) for index in range(options.probes)]
     numbers = {key: index for index, key in enumerate(keys)}
     probed = run.ledger.values(keys, lambda key: _probe(problem, run.names, numbers[key], seed))
-    units = named_units(problem.model, run.names)
-    traces = {unit.name: sum(sums) / len(sums) / unit.weight.numel()
-              for unit, sums in zip(units, zip(*probed, strict=True), strict=True)}
-    errors = {unit.name: quantization_error(unit.weight) for unit in units}
+    weights = _by_unit(run.names, _weights(problem.model, run.names))
+    traces = {name: sum(sums) / len(sums) / weights[name].numel()
+              for name, sums in zip(run.names, zip(*probed, strict=True), strict=True)}
+    errors = {name: quantization_error(weight) for name, weight in weights.items()}
     scores = {name: traces[name] * errors[name] for name in run.names}
     return run.finish(knapsack.choose(problem.table, budget, scores), scores=scores, traces=traces, errors=errors)
 
@@ -74,7 +75,8 @@ def quantization_error(weight: Tensor) -> float:
 def _probe(problem: Problem, names: Sequence[str], index: int, seed: int) -> Work:
     """v·Hv of each unit for one random v and one batch."""
     model = copy.deepcopy(problem.model).eval().requires_grad_(False)
-    weights = [unit.weight.requires_grad_(True) for unit in named_units(model, names)]
+    layers = _weights(model, names)
+    weights = [weight.requires_grad_(True) for weight in layers.values()]
     batch = next(islice(repeated(problem.batches), index, None))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -83,4 +85,15 @@ def _probe(problem: Problem, names: Sequence[str], index: int, seed: int) -> Wor
     generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
     signs = [torch.randint(2, weight.shape, generator=generator).to(weight) * 2 - 1 for weight in weights]
     products = torch.autograd.grad(gradients, weights, grad_outputs=signs, materialize_grads=True)
-    return Work([float((sign * product).sum()) for sign, product in zip(signs, products, strict=True)], 1, 2)
+    terms = {layer: sign * product for layer, sign, product in zip(layers, signs, products, strict=True)}
+    return Work([float(term.sum()) for term in _by_unit(names, terms).values()], 1, 2)
+
+
+def _weights(model: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
+    """The weights of the layers to which the units `names` belong, by layer."""
+    return {unit.name: unit.weight for unit in named_units(model, by_layer(names))}
+
+
+def _by_unit(names: Sequence[str], layers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The rows of each of the units `names` in tensors given by layer."""
+    return {name: layers[parse(name).layer][parse(name).rows] for name in names}

@@ -1,11 +1,12 @@
 """A random mix: every maximal plan within the budget is equally likely. The baseline any search has to beat.
 
-A plan is maximal if no unit it leaves binary would still fit in full precision. Sort the units by cost: the
-cheapest unit i left binary splits the maximal plans into classes. Everything cheaper is kept, and of the
-dearer ones any subset is that leaves less than cost i of the capacity unused. Such subsets are counted by
-dynamic programming over rounded costs, in a window widened by the greatest rounding error; one is drawn
-uniformly, and drawn again if with its exact costs it is no maximal plan. So the draw is uniform whatever the
-rounding.
+A plan is maximal if no unit it leaves binary would still fit in full precision. Units of one cost are alike, so a plan
+is drawn by how many of each cost it keeps, and then which. The cheapest cost of which a unit is left binary, and how
+many of that cost are kept, split the maximal plans into classes: everything cheaper is kept, and of the dearer ones any
+subset is that leaves less than this cost of the capacity unused. Such subsets are counted by dynamic programming over
+costs in whole cells. Counted FLOPs have a large common divisor, and cells of that size are exact. Where they would be
+too many, costs are rounded, in a window widened by the greatest rounding error; a draw that with its exact costs is no
+maximal plan is drawn again. So the draw is uniform whatever the rounding.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from b2nn.cost import LANES
 from b2nn.search.knapsack import fits
 from b2nn.search.problem import Problem
 from b2nn.search.run import Result, Run
 
-CELLS = 4096  # of the capacity; finer cells cost memory, coarser ones more draws
+CELLS = 4096  # of the capacity where costs are rounded; finer cells cost memory, coarser ones more draws
+EXACT_CELLS = 2**20  # up to which cells are exact
 
 
 @dataclass(frozen=True)
@@ -54,54 +57,72 @@ def draw_maximal(costs: np.ndarray, capacity: float, rng: np.random.Generator) -
         return ~chosen
     if ranked[0] > capacity:
         return chosen
-    cells = np.round(ranked / capacity * CELLS).astype(np.int64)
-    slack = len(ranked) // 2 + 1  # rounding moves a sum by at most half a cell an item
-    counts = _subset_counts(cells, CELLS + slack)
-    windows = _windows(ranked, cells, capacity, slack)
-    weights = np.array([counts[i + 1][low:high + 1].sum() for i, (low, high) in enumerate(windows)])
+    levels, sizes = np.unique(ranked, return_counts=True)
+    cells, spare, slack = _in_cells(levels, capacity, len(ranked))
+    counts = _subset_counts(cells, sizes, spare + slack)
+    classes = _classes(cells, sizes, spare, slack)
+    weights = np.array([math.comb(sizes[level], kept) * counts[level + 1][low:high + 1].sum()
+                        for level, kept, low, high in classes])
     while True:
-        chosen = _draw(cells, counts, windows, weights, rng)
+        chosen = _draw(cells, sizes, counts, classes[rng.choice(len(classes), p=weights / weights.sum())], rng)
         if _maximal(chosen, ranked, capacity):
             result = np.zeros_like(chosen)
             result[order] = chosen
             return result
 
 
-def _subset_counts(cells: np.ndarray, top: int) -> list[np.ndarray]:
-    """counts[i][s]: subsets of the items from i on with sum s <= top; exact to 2^53, then to a part in
+def _in_cells(levels: np.ndarray, capacity: float, items: int) -> tuple[np.ndarray, int, int]:
+    """The costs `levels` and the capacity in cells, and by how many cells a sum of so many items may be wrong."""
+    fine, room = levels * (LANES / 2), math.floor(capacity * (LANES / 2))  # FLOPs are multiples of 2 / LANES
+    if (fine == np.round(fine)).all() and fine.max() < 2**53:
+        whole = fine.astype(np.int64)
+        divisor = int(np.gcd.reduce(whole))
+        if room // divisor <= EXACT_CELLS:
+            return whole // divisor, room // divisor, 0
+    # Rounding moves a sum by at most half a cell an item.
+    return np.round(levels / capacity * CELLS).astype(np.int64), CELLS, items // 2 + 1
+
+
+def _subset_counts(cells: np.ndarray, sizes: np.ndarray, top: int) -> list[np.ndarray]:
+    """counts[i][s]: subsets of the items of level i and above with sum s <= top; exact to 2^53, then to a part in
     10^15."""
     counts = [np.zeros(top + 1)]
     counts[0][0] = 1
-    for cell in cells[::-1]:
-        with_item = counts[0].copy()
-        with_item[cell:] += counts[0][:max(0, top + 1 - cell)]
-        counts.insert(0, with_item)
+    for cell, size in zip(cells[::-1], sizes[::-1], strict=True):
+        ways = counts[0]
+        for _ in range(size):
+            with_item = ways.copy()
+            with_item[cell:] += ways[:max(0, top + 1 - cell)]
+            ways = with_item
+        counts.insert(0, ways)
     return counts
 
 
-def _windows(ranked: np.ndarray, cells: np.ndarray, capacity: float, slack: int) -> list[tuple[int, int]]:
-    """For each item as the cheapest one left out: the sums, first and last, that the dearer items may
-    have."""
-    windows = []
-    for i in range(len(ranked)):
-        spare = CELLS - int(cells[:i].sum())
-        windows.append((max(0, spare - int(cells[i]) - slack), max(-1, spare + slack)))
-    return windows
+def _classes(cells: np.ndarray, sizes: np.ndarray, spare: int, slack: int) -> list[tuple[int, int, int, int]]:
+    """The cheapest level that is not kept whole, how many of it are, and the sums, first and last, that the dearer
+    items may have then."""
+    classes = []
+    for level, (cell, size) in enumerate(zip(cells.tolist(), sizes.tolist(), strict=True)):
+        for kept in range(size):
+            classes.append((level, kept, max(0, spare - cell - slack), max(-1, spare + slack)))
+            spare -= cell
+    return classes
 
 
-def _draw(cells: np.ndarray, counts: list[np.ndarray], windows: list[tuple[int, int]], weights: np.ndarray,
+def _draw(cells: np.ndarray, sizes: np.ndarray, counts: list[np.ndarray], drawn: tuple[int, int, int, int],
           rng: np.random.Generator) -> np.ndarray:
-    """One subset, uniform over those that the windows admit."""
-    left_out = rng.choice(len(cells), p=weights / weights.sum())
-    low, high = windows[left_out]
-    sums = counts[left_out + 1][low:high + 1]
+    """One subset, uniform over those of the class that is `drawn`."""
+    level, kept, low, high = drawn
+    sums = counts[level + 1][low:high + 1]
     rest = low + rng.choice(len(sums), p=sums / sums.sum())
-    chosen = np.arange(len(cells)) < left_out
-    for i in range(left_out + 1, len(cells)):
-        if cells[i] <= rest and rng.random() * counts[i][rest] < counts[i + 1][rest - cells[i]]:
-            chosen[i] = True
-            rest -= cells[i]
-    return chosen
+    numbers = [*sizes[:level], kept]
+    for above in range(level + 1, len(sizes)):
+        left = rest - cells[above] * np.arange(sizes[above] + 1)
+        ways = np.array([math.comb(sizes[above], number) * counts[above + 1][sum_] if sum_ >= 0 else 0.0
+                         for number, sum_ in enumerate(left)])
+        numbers.append(rng.choice(len(ways), p=ways / ways.sum()))
+        rest = left[numbers[-1]]
+    return np.concatenate([rng.permutation(size) < number for size, number in zip(sizes, numbers, strict=True)])
 
 
 def _maximal(chosen: np.ndarray, ranked: np.ndarray, capacity: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,21 +12,37 @@ from b2nn.convert import named_units
 from b2nn.cost import CostTable
 from b2nn.errors import B2nnError
 from b2nn.gated import GatedUnit
+from b2nn.mixed import forms
+from b2nn.parts import Part, by_layer
 from b2nn.plan import BinarizationPlan, check_budget, make_plan
 from b2nn.recipe import DEFAULT, Recipe
 from b2nn.search import gates as schedule
 from b2nn.search import knapsack
 from b2nn.search.gates import MixBinOptions
-from b2nn.units import replace_module
+from b2nn.units import Unit, replace_module
+
+
+class _Layer(NamedTuple):
+    """A layer that is open to gates.
+
+    Attributes:
+        gated: what stands for each of its modules.
+        place: what stands where its norm was; None if it has none of its own.
+        gates: places of its gates in ψ: that of the whole layer, or (out,) that of each channel's part.
+    """
+
+    gated: list[GatedUnit]
+    place: nn.Module | None
+    gates: int | Tensor
 
 
 class Relaxation(nn.Module):
     """The gates over a model's eligible units, from opening (construction) to rounding (`finish`).
 
-    Construction replaces the units in the model, in place, by `GatedUnit`s; a BatchNorm that follows a unit
-    moves into it. The model is not a submodule: register the relaxation beside it, so that optimizers,
-    checkpoints and DistributedDataParallel see `psi`. Call `set_gates` before every forward pass, `set_progress`
-    before every step.
+    Construction replaces the layers in the model, in place, by `GatedUnit`s; a BatchNorm that follows a layer
+    moves into it. The parts of one layer share its gated module, each with a gate for its channels. The model is not a
+    submodule: register the relaxation beside it, so that optimizers, checkpoints and DistributedDataParallel see `psi`.
+    Call `set_gates` before every forward pass, `set_progress` before every step.
 
     Args:
         model: the network, full precision, trained or not.
@@ -120,9 +136,9 @@ class Relaxation(nn.Module):
     def set_gates(self) -> None:
         """Hand the gates to the units, with their graph: once before every forward pass."""
         z = self.gates().to(self.psi.dtype)
-        for gate, modules in zip(z, self._gated, strict=True):
-            for module in modules:
-                module.z = gate
+        for layer in self._layers:
+            for module in layer.gated:
+                module.z = z[layer.gates]
 
     def regularizer(self) -> Tensor:
         """λ_crisp · mean z (1 - z), and under a penalty λ_budget · max(0, r - B)²; to be added to the task's loss."""
@@ -141,8 +157,8 @@ class Relaxation(nn.Module):
         return float(self._ratio(z)) <= schedule.reachable(self.budget, self.table.floor) + 1e-9
 
     def latent_weights(self) -> list[nn.Parameter]:
-        """The weights of the gated units, each once; give them no weight decay, they may yet become bits."""
-        return [modules[0].full.weight for modules in self._gated]  # type: ignore[misc]
+        """The weights of the gated layers, each once; give them no weight decay, they may yet become bits."""
+        return [layer.gated[0].full.weight for layer in self._layers]  # type: ignore[misc]
 
     def record(self, step: int) -> None:
         """Note the present gates for `trace`; a step already noted, and what followed it, is forgotten."""
@@ -169,17 +185,21 @@ class Relaxation(nn.Module):
 
         The knapsack keeps as much as it can of the full-precision FLOPs that the gates ask for (value: cost ·
         z); then whatever still fits is kept too, highest ψ first. A kept unit gets its conv or linear module
-        and the BatchNorm of its full-precision branch back, the others become binary layers with theirs.
+        and the BatchNorm of its full-precision branch back, the others become binary layers with theirs. A layer
+        of both kinds of parts becomes a `MixedUnit`, and each channel takes its BatchNorm's values from the branch it
+        ends in.
         """
         plan = make_plan(self.table, self._rounded(), self.budget, "mixbin", self.seed)
-        kept = set(plan.full)
+        full = set(plan.full)
+        binary = torch.tensor([name not in full for name in self._names])
         model = self._model[0]
-        for name, modules, place in zip(self._names, self._gated, self._places, strict=True):
-            keep = name in kept
+        for gated, place, gates in self._layers:
+            bits = binary[gates].expand(len(gated[0].binary.weight))
             if place is not None:
-                replace_module(model, place, modules[0].full_norm if keep else modules[0].binary_norm)
-            for module in modules:
-                replace_module(model, module, module.full if keep else module.binary)
+                replace_module(model, place, gated[0].finished_norm(bits))
+            layers = [(module.full, module.binary) for module in gated]
+            for module, form in zip(gated, forms(layers, bits), strict=True):
+                replace_module(model, module, form)
         return plan
 
     def _ratio(self, z: Tensor) -> Tensor:
@@ -193,12 +213,12 @@ class Relaxation(nn.Module):
         return knapsack.choose(self.table, self.budget, values, dict(zip(self._names, psi, strict=True)))
 
     def _open(self, model: nn.Module, recipe: Recipe) -> None:
-        """Put gated units in place of the eligible ones and move their norms into them."""
-        self._gated: list[list[GatedUnit]] = []
-        self._places: list[nn.Module | None] = []  # what stands where the norm was
-        for unit in named_units(model, self._names):
-            name = self.table.unit(unit.name).norm
-            norm = None if name is None else model.get_submodule(name)
+        """Put gated units in place of the eligible layers and move their norms into them."""
+        self._layers: list[_Layer] = []
+        layers = by_layer(self._names)
+        for unit in named_units(model, layers):
+            gates = self._gates_of(layers[unit.name])
+            norm = self._norm_of(unit, model, whole=isinstance(gates, int))
             place = None if norm is None else nn.Identity()
             if norm is not None and place is not None:
                 replace_module(model, norm, place)
@@ -206,5 +226,17 @@ class Relaxation(nn.Module):
             gated = [GatedUnit(module, norm, binary_norm, recipe) for module in unit.modules]
             for module, gate in zip(unit.modules, gated, strict=True):
                 replace_module(model, module, gate)
-            self._places.append(place)
-            self._gated.append(gated)
+            self._layers.append(_Layer(gated, place, gates))
+
+    def _norm_of(self, unit: Unit, model: nn.Module, whole: bool) -> nn.Module | None:
+        """The norm to move into the gated layer: of parts, only one over the layer's channels, which can be merged."""
+        name = self.table.undivided.unit(unit.name).norm
+        norm = None if name is None else model.get_submodule(name)
+        return norm if whole or getattr(norm, "num_features", None) == unit.channels else None
+
+    def _gates_of(self, parts: list[Part]) -> int | Tensor:
+        places = [self._names.index(part.name) for part in parts]
+        if parts[0].end is None:
+            return places[0]
+        return torch.cat([torch.full(((part.end or 0) - part.first,), place)
+                          for place, part in zip(places, parts, strict=True)])

@@ -53,8 +53,12 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """JSON-ready facts that decide what a piece of work comes to; neither the budget nor the data is among them."""
         return {"strategy": self.strategy, "architecture": architecture_hash(self.problem.table),
-                "weights": fingerprint(self.problem.model), "seed": self.seed,
+                "units": self._units(), "weights": fingerprint(self.problem.model), "seed": self.seed,
                 "options": asdict(self.options), "recipe": asdict(self.problem.recipe)}
+
+    def _units(self) -> str:
+        """Tells apart how layers are divided, which the architecture's hash does not."""
+        return f"{len(self.names)} with checksum {zlib.crc32(' '.join(self.names).encode()):08x}"
 
     def subset(self, chosen: np.ndarray) -> Key:
         """Names of the units where `chosen`, (n,) bool, is true."""

@@ -39,6 +39,17 @@ def test_between_the_limits_it_mixes():
     assert torch.allclose(unit(x), 0.25 * full + 0.75 * binary)
 
 
+@pytest.mark.parametrize("module, norm, size", CASES)
+def test_every_channel_may_have_its_own_gate(module, norm, size):
+    unit, x = gated(module, norm), torch.randn(size)
+    full, binary = unit.full_norm(unit.full(x)), unit.binary_norm(unit.binary(x))
+    unit.z = torch.tensor([1.0, 0.0, 0.25, 1.0])
+    axis = 1 if isinstance(module, nn.Conv2d) else -1
+    mixed, full, binary = (output.unbind(axis) for output in (unit(x), full, binary))
+    assert torch.equal(mixed[0], full[0]) and torch.equal(mixed[1], binary[1]) and torch.equal(mixed[3], full[3])
+    assert torch.allclose(mixed[2], 0.25 * full[2] + 0.75 * binary[2])
+
+
 def test_each_branch_keeps_its_own_statistics():
     unit = GatedUnit(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.BatchNorm2d(4))
     unit(torch.randn(8, 3, 5, 5))
@@ -87,6 +98,6 @@ def test_saved_weights_load_into_another_unit():
 
 def test_autocast_keeps_the_narrow_dtype():
     unit = gated(*CASES[0][:2])
-    unit.z = torch.tensor(0.5)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert unit(torch.randn(CASES[0][2])).dtype == torch.bfloat16
+    for unit.z in (torch.tensor(0.5), torch.full((4,), 0.5)):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert unit(torch.randn(CASES[0][2])).dtype == torch.bfloat16

@@ -136,3 +136,29 @@ def test_the_printed_floor_is_itself_a_possible_budget(table):
     printed = float(str(error.value).split("the ratio is ")[1].split(";")[0])
     assert table.floor <= printed < table.floor + 1e-4
     check_budget(table, printed)
+
+
+def test_a_plan_of_parts_is_one_for_the_same_network(table, tmp_path):
+    split = table.split(2)
+    plan = make_plan(split, ["first[0:4]", "shared[0:8]", "shared[8:16]"], 0.9, "by hand", 3)
+    assert plan.architecture == architecture_hash(table)
+    plan.save(tmp_path / "plan.json")
+    for other in (table, split, table.split(4)):
+        validate(load_plan(tmp_path / "plan.json"), other)
+        validate(all_binary(table), other)
+    assert plan.ratio == table.divided(plan.names).ratio(plan.full)
+
+
+@pytest.mark.parametrize("binary, complaint", [
+    (("first[4:6]",), r"does not decide about first\[6:8\]"),
+    (("first[2:8]",), r"first\[2:8\], which overlaps another part"),
+    (("first[4:12]",), r"channels of layer 'first' are \[0:8\]"),
+    (("first",), "layer 'first' whole and in parts"),
+    (("first[4:8]", "stem[0:8]"), "must stay in full precision: stem"),
+    (("first[4:8]", "third[0:8]"), "1 layer the network lacks: third"),
+])
+def test_parts_that_do_not_fit_the_network_are_named(table, binary, complaint):
+    plan = make_plan(table, [], None, "by hand", 0)
+    others = tuple(name for name in plan.binary if name != "first")
+    with pytest.raises(PlanError, match=complaint):
+        validate(replace(plan, full=("first[0:4]",), binary=(*others, *binary)), table)

@@ -78,6 +78,20 @@ def test_a_checkpoint_is_shown_with_its_plan(network, table, tmp_path, capsys):
     assert f"{table.total / 1e6:.2f} MFLOPs" in shown
 
 
+def test_a_plan_of_parts_is_shown_part_by_part(table, tmp_path, capsys):
+    halves = table.split(2)
+    plan = make_plan(halves, [unit.name for unit in halves.eligible[::2]], 0.9, "random", 0)
+    binary = binarize(build_network(MODEL), plan, table)
+    save_checkpoint(tmp_path / "tracker.pth", binary, Checkpoint(MODEL, plan=plan))
+    print_summary(checkpoint=tmp_path / "tracker.pth")
+    shown = capsys.readouterr().out
+    assert f"ratio:          {plan.ratio:.4f}, plan of random" in shown and table.floor < plan.ratio < 1
+    assert f"with all {len(table.eligible)} eligible layers of {len(table.units)} binary" in shown
+    for name, precision in ((plan.full[0], "32 bit"), (plan.binary[0], "1 bit")):
+        row, = (line for line in shown.splitlines() if name in line)
+        assert "[" in name and precision in row
+
+
 def test_a_pruned_checkpoint_is_shown_with_its_own_smaller_layers(tmp_path, capsys):
     network = build_network(MODEL).eval()
     pruned = prune(network, *example_inputs(network), budget=0.6)

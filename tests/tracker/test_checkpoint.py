@@ -10,7 +10,7 @@ import torch
 
 from b2nn import pruning
 from b2nn.convert import binarize
-from b2nn.plan import all_binary, all_full
+from b2nn.plan import all_binary, all_full, make_plan
 from b2nn.recipe import SCALES, Recipe
 from tests.tracker.conftest import TINY
 from tracker.checkpoint import FORMAT, Checkpoint, load_checkpoint, save_checkpoint
@@ -42,7 +42,7 @@ def randomized(network):
 
 
 @pytest.mark.parametrize(("kind", "scale"), [("full", "mean"), *[("binary", scale) for scale in SCALES],
-                                             ("pruned", "mean")])
+                                             ("mixed", "adabin"), ("mixed", "learned"), ("pruned", "mean")])
 def test_a_network_comes_back_to_the_bit(tmp_path, kind, scale):
     network = build_network(TINY)
     plan = pruned = None
@@ -51,7 +51,9 @@ def test_a_network_comes_back_to_the_bit(tmp_path, kind, scale):
         pruned = pruning.prune(network, *example_inputs(network), budget=0.6, keep=network.prune_keep)
     else:
         table = cost_table(network)
-        plan = all_binary(table) if kind == "binary" else all_full(table)
+        halves = table.split(2)
+        plan = {"full": all_full(table), "binary": all_binary(table), "mixed": make_plan(
+            halves, [unit.name for unit in halves.eligible[::2]], None, "by hand", 0)}[kind]
         binarize(network, plan, table, recipe)
     randomized(network)
     stored = Checkpoint(TINY, {"window_influence": 0.2}, plan, pruned, recipe)

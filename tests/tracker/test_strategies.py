@@ -12,9 +12,12 @@ import pytest
 import torch
 
 from b2nn.errors import B2nnError
+from b2nn.mixed import MixedUnit
 from b2nn.plan import load_plan
 from tests.tracker.test_training import config
+from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
+from tracker.models import build_network, cost_table
 from tracker.runs import find_runs
 from tracker.training import candidates, fitting
 from tracker.training.gate_plot import plot_gates
@@ -99,11 +102,42 @@ def test_what_cannot_be_enumerated_is_refused_before_anything_is_trained():
 @pytest.mark.parametrize(("field", "value", "message"), [
     ("search.uniform.keep", "middle", r"search\.uniform\.keep is 'middle', but must be first or last"),
     ("search.candidates.held_out_batches", 0, r"search\.candidates\.held_out_batches is 0; it must be at least 1"),
+    ("search.granularity", 0, r"search\.granularity is 0; it must be at least 1"),
+    ("search.granularity", 2.5, r"search\.granularity is 2\.5; it must be an integer"),
     ("search.evolution.elite", 99, r"search\.evolution\.elite is 99, but must be"),
 ])
 def test_options_of_strategies_are_checked(field, value, message):
     with pytest.raises(TrackerError, match=message):
         check(Job(config(**{field: value}), ("random",), (0.5,)))
+
+
+def test_layers_are_offered_in_parts(folder, caches):
+    settings = config(**QUICK, **{"search.granularity": 2, "search.iterations": 3})
+    train(Job(settings, ("random", "mixbin", "bnn"), 0.5, folder, caches))
+    whole = cost_table(build_network(settings.model))
+    for run in find_runs(folder):
+        if run.name in ("fp", "bnn"):
+            continue
+        plan = load_plan(folder / run.name / "plan.json")
+        assert len(plan.names) == 2 * len(whole.eligible) and all(name.endswith("]") for name in plan.names)
+        assert run.summary["flops_ratio"] == whole.divided(plan.names).ratio(plan.full) <= 0.5
+        network, stored = load_checkpoint(folder / run.name / "checkpoint.pth")
+        assert stored.plan.names == plan.names
+        assert any(isinstance(module, MixedUnit) for module in network.modules())
+        check(settings, ("mixbin",), 0.5, folder / run.name / "plan.json")
+    assert not any("[" in name for name in load_plan(folder / "bnn" / "plan.json").binary)
+    trace = json.loads((folder / "mixbin-0.5" / "search" / "trace.json").read_text())
+    assert set(trace["units"]) == set(plan.names)
+    with pytest.raises(TrackerError, match=r"another search\.granularity \(2, not 4\)"):
+        train(Job(config(**QUICK, **{"search.granularity": 4}), ("random",), 0.5, folder, caches))
+    train(Job(config(**QUICK, **{"search.granularity": 2, "search.lr": 1.0}), ("random",), 0.5, folder, caches))
+
+
+def test_parts_count_in_what_can_be_enumerated():
+    settings = {"search.exhaustive.max_units": 20}
+    check(config(**settings), ("exhaustive",), 0.5)
+    with pytest.raises(B2nnError, match=r"eligible layers have 2\^\d+ mixes"):
+        check(config(**settings, **{"search.granularity": 4}), ("exhaustive",), 0.5)
 
 
 def test_mixbin_stops_when_its_gates_have_decided(folder, caches, capsys):

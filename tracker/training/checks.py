@@ -16,7 +16,7 @@ from tracker.models import build_network, cost_table, example_inputs
 from tracker.pretrained import check_pretrained
 from tracker.training.candidates import strategy_options
 from tracker.training.full_precision import load_full_precision
-from tracker.training.job import Job, distillation, sized
+from tracker.training.job import Job, distillation, granularity, sized
 from tracker.training.teacher import check_pupil, load_teacher
 from tracker.training.widths import sized_networks
 from tracker.validation import validate as validate_config
@@ -38,7 +38,8 @@ def check(job: Job) -> None:
     for config in configs:
         _check_teacher(job, config)
         if "exhaustive" in job.methods:
-            exhaustive.check(cost_table(build_network(config.model)), strategy_options(config, "exhaustive"))
+            table = cost_table(build_network(config.model)).split(granularity(config))
+            exhaustive.check(table, strategy_options(config, "exhaustive"))
     table = cost_table(build_network(job.config.model))
     for budget in job.budgets:
         if any(job.needs_budget(method) and not job.searches_width(method) for method in job.methods):
@@ -121,8 +122,9 @@ def _check_plan(job: Job, table: CostTable) -> None:
         validate(given, table)
     except PlanError as error:
         raise PlanError(f"--plan {job.plan}: {error}") from error
-    if table.ratio(given.full) > budget:
-        raise TrackerError(f"--plan {job.plan}: its ratio {table.ratio(given.full):.4f} is over --budget {budget:g}")
+    ratio = table.divided(given.names).ratio(given.full)
+    if ratio > budget:
+        raise TrackerError(f"--plan {job.plan}: its ratio {ratio:.4f} is over --budget {budget:g}")
 
 
 def _asks_for_blocks(phase: Config) -> bool:

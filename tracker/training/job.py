@@ -15,6 +15,7 @@ from b2nn.search import STRATEGIES
 from datasets.lmdb_cache import LmdbCache
 from tracker.losses import Distillation
 from tracker.typed import typed
+from tracker.validation import SearchSection
 
 BASELINES = ("random", "pruned")
 NEEDS_BUDGET = (*STRATEGIES, "pruned")
@@ -93,6 +94,11 @@ def distillation(phase: Config) -> Distillation | None:
     """The weights of distillation in a phase's section, None where it asks for none."""
     options = phase.get("distillation")
     return None if options is None else typed(Distillation, options, "distillation")
+
+
+def granularity(config: Config) -> int:
+    """Parts of each layer that a search decides about one by one."""
+    return config.search.get("granularity", SearchSection.granularity)
 
 
 def recipe(config: Config) -> Recipe:

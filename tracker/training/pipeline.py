@@ -32,6 +32,7 @@ from tracker.training.ranks import first_rank, say
 from tracker.training.runs import (
     ALL_SECTIONS,
     FINETUNE_SECTIONS,
+    RANDOM_SECTIONS,
     RunFolder,
     plain,
     provenance,
@@ -54,7 +55,8 @@ def train(job: Job) -> list[Path]:
 
 def _budgeted(job: Job, method: str, budget: float | None, teachers: Mapping[float | None, Network]) -> Path:
     searched = method in SEARCHED or job.searches_width(method)
-    run = RunFolder(job.work_dir / job.run_name(method, budget), ALL_SECTIONS if searched else FINETUNE_SECTIONS)
+    run = RunFolder(job.work_dir / job.run_name(method, budget), ALL_SECTIONS if searched else
+                    RANDOM_SECTIONS if method == "random" else FINETUNE_SECTIONS)
     with run.alone():
         config = run_config(job, method, budget)
         if first_rank(lambda: run.claim(config, job.resume)):
@@ -86,6 +88,7 @@ def _train(job: Job, method: str, budget: float | None, run: RunFolder,
             teacher, table = teachers[None], reference
             plan, searched = find_plan(job, method, budget, run.path / "search", f"{name} search", table, teacher)
             seconds = {} if searched is None else {"search": searched}
+        table = table.divided(plan.names)
         network = binarize(unfrozen(teacher), plan, table, recipe(job.config))
     say(f"{name}: counted FLOPs ratio {table.counted(plan.full) / reference.total:.4f}"
         + (f" of a budget of {budget:g}" if budget is not None else "")

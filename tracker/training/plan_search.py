@@ -26,7 +26,7 @@ from tracker.models import Network
 from tracker.training.candidates import BLIND, candidate_options, candidate_problem, strategy_options
 from tracker.training.fitting import loader, pairs, unfrozen
 from tracker.training.gate_plot import plot_gates
-from tracker.training.job import Job, distillation, recipe
+from tracker.training.job import Job, distillation, granularity, recipe
 from tracker.training.module import PairTrainer
 from tracker.training.phase import PhaseSettings, run_phase
 from tracker.training.ranks import say
@@ -49,6 +49,7 @@ def find_plan(job: Job, method: str, budget: float | None, folder: Path, label: 
         return all_binary(table), None
     if job.plan and method == "mixbin":
         return load_plan(job.plan), None
+    table = table.split(granularity(job.config))
     file = folder / "plan.json"
     if not file.is_file() and method == "mixbin":
         _learn(job, budget, label, table, teacher, file)

@@ -33,6 +33,7 @@ from tracker.training.ranks import say
 # What a run depends on; the rest of the configuration may change between runs of one work dir.
 FP_SECTIONS = ("model", "data", "fp", "runtime", "run")
 FINETUNE_SECTIONS = (*FP_SECTIONS, "finetune")
+RANDOM_SECTIONS = (*FINETUNE_SECTIONS, "search.granularity")
 ALL_SECTIONS = (*FINETUNE_SECTIONS, "search")
 
 
@@ -41,7 +42,7 @@ class RunFolder:
     """`config.py`, `plan.json`, `checkpoint.pth`, `summary.json`, `log.txt` and a folder a phase."""
 
     path: Path
-    sections: tuple[str, ...]  # of the configuration, on which the run depends
+    sections: tuple[str, ...]  # of the configuration, on which the run depends; or fields, as ``section.field``
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -75,7 +76,8 @@ class RunFolder:
             raise TrackerError(f"{self.path}: holds an unfinished run; go on with --resume or choose another "
                                "--work-dir")
         stored, wanted = Config.fromfile(file), Config.fromstring(config.pretty_text, ".py")
-        difference = first_difference(*({name: one[name] for name in self.sections} for one in (stored, wanted)))
+        difference = first_difference(*({name: _field(one, name) for name in self.sections}
+                                        for one in (stored, wanted)))
         if difference:
             raise TrackerError(f"{file}: the run was made with another {difference}; choose another --work-dir")
         return finished
@@ -174,6 +176,12 @@ def write_json(path: Path, content: Any) -> None:
 def plain(section: Any) -> Any:
     """Only dicts, lists and scalars, as a checkpoint that loads with `weights_only=True` must hold."""
     return json.loads(json.dumps(section))
+
+
+def _field(config: Config, name: str) -> Any:
+    """A section, or a field by its dotted name; None where it has its default."""
+    section, _, field = name.partition(".")
+    return config[section].get(field) if field else config[section]
 
 
 def first_difference(stored: Any, wanted: Any, where: str = "") -> str:

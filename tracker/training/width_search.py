@@ -85,6 +85,7 @@ def choose_width(job: Job, method: str, budget: float, folder: Path,
         sized_job, teacher = replace(job, config=one.config), teachers[_key(one)]
         place = folder / f"width-{one.width:g}"
         plan, searched = find_plan(sized_job, method, one.budget, place, f"{label} search", one.table, teacher)
+        one = replace(one, table=one.table.divided(plan.names))
         judged = _judge(sized_job, place, label, one, plan, teacher, options)
         say(f"{label}: held-out loss {judged['loss']:.4f} ± {judged['standard_error']:.4f}")
         seconds = {"search": searched or 0.0, "finetune": judged.pop("seconds")}

@@ -1,4 +1,5 @@
 import itertools
+import time
 from collections import Counter
 
 import numpy as np
@@ -24,6 +25,7 @@ def is_maximal(mask, costs, capacity):
     ([1, 1, 1, 1, 1, 1, 1, 1], 6),  # each rounded up: six would not fit by their rounded costs
     ([10, 9, 8, 0.001, 0.002, 0.003], 10.0005),  # costs far apart, closer than any rounding
     ([1, 2, 4, 8, 16, 32, 64], 64),  # filled to the last place
+    ([4.1, 4.1, 4.1, 2.7, 2.7, 2.7, 0.01, 0.01], 10.9),  # like units that are no whole number of cells
 ])
 def test_every_maximal_plan_is_equally_likely(costs, capacity):
     costs = np.array(costs, dtype=float)
@@ -46,6 +48,15 @@ def test_every_draw_fits_and_leaves_no_room(costs, share, seed):
 def test_hundreds_of_units():
     costs = np.random.default_rng(0).uniform(1, 30, 300)
     assert is_maximal(draw_maximal(costs, 900.0, np.random.default_rng(1)), costs, 900.0)
+
+
+def test_parts_of_very_unlike_layers_take_no_luck():
+    """Rounded to a share of the capacity the small ones would be nothing, and hardly a draw maximal."""
+    costs = np.repeat([1.0, 36.0, 3000.0, 25000.0], 64) * 63
+    started = time.perf_counter()
+    for seed in range(3):
+        assert is_maximal(draw_maximal(costs, 63 * 600_000.0, np.random.default_rng(seed)), costs, 63 * 600_000.0)
+    assert time.perf_counter() - started < 10
 
 
 def test_the_ends_of_the_range_and_other_draws(residual, images):

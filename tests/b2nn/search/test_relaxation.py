@@ -10,6 +10,7 @@ from b2nn.cost import profile
 from b2nn.errors import B2nnError, BudgetError
 from b2nn.gated import GatedUnit
 from b2nn.layers import BinaryUnit
+from b2nn.mixed import MixedUnit
 from b2nn.plan import validate
 from b2nn.search.gates import MixBinOptions
 from b2nn.search.relaxation import Relaxation
@@ -275,3 +276,77 @@ def test_an_infeasible_budget_leaves_the_model_alone(residual, table):
     with pytest.raises(BudgetError, match="below the floor"):
         Relaxation(residual, table, table.floor / 2)
     assert not any(isinstance(module, GatedUnit) for module in residual.modules())
+
+
+@pytest.fixture
+def parts(table):
+    return table.split(2)
+
+
+def test_each_part_has_a_gate_over_its_channels(residual, images, parts):
+    relaxation = Relaxation(residual, parts, 0.5, MixBinOptions(spread=0.5))
+    relaxation.set_gates()
+    names, z = relaxation.trace()["units"], relaxation.gates().float()
+    assert names == [unit.name for unit in parts.eligible] and len(relaxation.psi) == 8
+    assert torch.equal(residual.second.z, z[2:4].repeat_interleave(8))
+    residual.train()(images).square().sum().backward()
+    assert (relaxation.psi.grad != 0).all()
+    relaxation.set_progress(0.6)
+    assert relaxation.ratio().item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("budget", [0.3, 0.5, 0.8, 1.0])
+def test_finish_leaves_the_mix_of_parts(residual, images, parts, budget):
+    original = copy.deepcopy(residual)
+    relaxation = Relaxation(residual, parts, budget, MixBinOptions(spread=0.5))
+    relaxation.set_progress(1.0)
+    relaxation.set_gates()
+    for module in residual.modules():  # as training would
+        if isinstance(module, BinaryUnit):
+            nn.init.normal_(module.shift, std=0.1)
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    residual.train()(images)
+    relaxed = copy.deepcopy(residual).eval()
+    plan = relaxation.finish()
+    validate(plan, parts)
+    for name, module in relaxed.named_modules():
+        if isinstance(module, GatedUnit):
+            half = len(module.full.weight) // 2
+            kept = [f"{name}[0:{half}]" in plan.full, f"{name}[{half}:{2 * half}]" in plan.full]
+            module.z = torch.tensor(kept).float().repeat_interleave(half)
+    assert torch.allclose(residual.eval()(images), relaxed(images), atol=1e-5)
+    assert any(isinstance(module, MixedUnit) for module in residual.modules()) == (budget < 1)
+    binarize(original, plan, parts).load_state_dict(residual.state_dict())
+    assert torch.equal(original.eval()(images), residual.eval()(images))
+
+
+def test_each_channel_takes_its_own_statistics_along(residual, images, parts):
+    relaxation = Relaxation(residual, parts, parts.ratio(["second[8:16]"]), MixBinOptions())
+    relaxation.psi.data = torch.tensor([1.0 if unit.name == "second[8:16]" else -1.0 for unit in parts.eligible])
+    relaxation.set_progress(1.0)
+    relaxation.set_gates()
+    gate = residual.second
+    residual.train()(images)
+    branches = [copy.deepcopy(norm) for norm in (gate.binary_norm, gate.full_norm)]
+    assert relaxation.finish().full == ("second[8:16]",)
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        expected = torch.cat([getattr(branches[0], name)[:8], getattr(branches[1], name)[8:]])
+        assert torch.equal(getattr(residual.second_norm, name), expected)
+    assert not torch.allclose(branches[0].running_var, branches[1].running_var)
+
+
+def test_the_norm_of_other_channels_than_the_parts_stays_where_it_is():
+    """On sequences BatchNorm1d normalizes the second dimension, not the last, which the linear layer makes."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 6), nn.BatchNorm1d(5), nn.Linear(6, 2))
+    table = profile(model, torch.randn(3, 5, 4))
+    assert table.unit("1").norm == "2"
+    Relaxation(model, table.split(2), 0.9)
+    assert isinstance(model[2], nn.BatchNorm1d)
+
+
+def test_a_copy_in_mid_search_keeps_the_gates_of_parts(residual, images, parts):
+    relaxation = Relaxation(residual, parts, 0.5, MixBinOptions(spread=0.5))
+    relaxation.set_gates()
+    assert torch.equal(copy.deepcopy(residual)(images), residual(images))

@@ -26,12 +26,12 @@ def outcome(name, problem, budget=0.6, seed=0, state=None):
     return plan, {**trace, "seconds": None}
 
 
-@pytest.mark.parametrize("budget", [0.25, 0.5, 0.83, 1.0])
-def test_the_budget_is_kept_and_used(strategy_name, residual, images, budget):
+@pytest.mark.parametrize("budget, granularity", [(0.25, 1), (0.5, 1), (0.83, 1), (1.0, 1), (0.45, 2)])
+def test_the_budget_is_kept_and_used(strategy_name, residual, images, budget, granularity):
     def loss(model, batch):
         return model(batch).square().mean()
 
-    problem = Problem(residual, profile(residual, images), loss, [images], [images])
+    problem = Problem(residual, profile(residual, images).split(granularity), loss, [images], [images])
     plan, _ = outcome(strategy_name, problem, budget)
     validate(plan, problem.table)
     assert plan.strategy == strategy_name and plan.budget == budget
@@ -39,18 +39,25 @@ def test_the_budget_is_kept_and_used(strategy_name, residual, images, budget):
     assert all(plan.ratio + problem.table.cost(name) > budget for name in plan.binary)
 
 
-def test_the_same_seed_gives_the_same_plan_and_trace(strategy_name, small_problem):
+@pytest.fixture(params=[1, 2])
+def divided_problem(request):
+    """Four units: layers, or the halves of two."""
+    problem = planted((1, 0.02) * (2 // request.param), batches=6, size=6)
+    return dataclasses.replace(problem, table=problem.table.split(request.param))
+
+
+def test_the_same_seed_gives_the_same_plan_and_trace(strategy_name, divided_problem):
     torch.manual_seed(1)
-    first = outcome(strategy_name, small_problem, seed=3)
+    first = outcome(strategy_name, divided_problem, seed=3)
     torch.manual_seed(2)
     state = torch.get_rng_state()
-    assert outcome(strategy_name, small_problem, seed=3) == first
+    assert outcome(strategy_name, divided_problem, seed=3) == first
     assert torch.equal(torch.get_rng_state(), state)
     assert first[0].seed == 3
 
 
-def test_the_trace_is_json_and_tells_what_it_cost(strategy_name, small_problem):
-    plan, trace = strategy(strategy_name)(small_problem, 0.6, 1, quick_options(strategy_name))
+def test_the_trace_is_json_and_tells_what_it_cost(strategy_name, divided_problem):
+    plan, trace = strategy(strategy_name)(divided_problem, 0.6, 1, quick_options(strategy_name))
     json.loads(json.dumps(trace), parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
     assert (trace["strategy"], trace["budget"], trace["seed"]) == (strategy_name, 0.6, 1)
     assert trace["seconds"] >= 0
@@ -62,10 +69,10 @@ def test_the_trace_is_json_and_tells_what_it_cost(strategy_name, small_problem):
         assert trace["candidates"][0]["full"] == list(plan.full)
 
 
-def test_the_network_and_its_mode_stay_as_they_are_to_the_bit(strategy_name, small_problem):
-    model = small_problem.model.train()
+def test_the_network_and_its_mode_stay_as_they_are_to_the_bit(strategy_name, divided_problem):
+    model = divided_problem.model.train()
     before = copy.deepcopy(model)
-    outcome(strategy_name, small_problem)
+    outcome(strategy_name, divided_problem)
     assert fingerprint(model) == fingerprint(before) and str(model) == str(before)
     assert all(module.training for module in model.modules())
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
@@ -139,6 +146,9 @@ def test_the_state_of_another_search_is_refused(strategy_name, small_problem, tm
     outcome(strategy_name, small_problem, state=state)
     with pytest.raises(B2nnError, match=r"state: holds a search with another seed \(0, not 1\)"):
         outcome(strategy_name, small_problem, seed=1, state=state)
+    divided = dataclasses.replace(small_problem, table=small_problem.table.split(2))
+    with pytest.raises(B2nnError, match="another units"):
+        outcome(strategy_name, divided, state=state)
     with torch.no_grad():
         small_problem.model.stem.weight[0] += 1
     with pytest.raises(B2nnError, match="another weights"):
@@ -189,3 +199,26 @@ def test_the_layers_that_matter_are_found_and_beat_chance(name, weights):
     assert plan.full == wanted
     draws = [strategy("random")(problem, budget, seed)[0] for seed in range(10)]
     assert evaluate(problem, plan.full).value < np.mean([evaluate(problem, draw.full).value for draw in draws])
+
+
+@pytest.mark.parametrize("name", ["mixbin", "sensitivity", "hessian", "evolution", "iterative"])
+def test_the_channels_that_matter_are_found(name):
+    """Only the first half of the first layer's channels goes into the output, and all of the last layer's."""
+    problem = planted((1, 0.02, 0.02))
+    with torch.no_grad():
+        problem.model.norms[0].weight[8:] = 0.02
+    pairs = [(x, problem.model(x).detach()) for x, _ in (*problem.batches, *problem.held_out)]
+    table = problem.table.split(2)
+    problem = dataclasses.replace(problem, table=table, batches=pairs[:-2], held_out=pairs[-2:])
+    wanted = ("convs.0[0:8]",)
+    assert outcome(name, problem, table.ratio(wanted) + 0.01)[0].full == wanted
+
+
+def test_parts_use_up_what_whole_layers_cannot(residual, images):
+    table = profile(residual, images)
+    for budget in np.linspace(table.floor + 0.1, 0.9, 7):
+        unused = []
+        for granularity in (1, 2, 8):
+            problem = Problem(residual, table.split(granularity), lambda *_: None)
+            unused.append(budget - strategy("random")(problem, budget)[0].ratio)
+        assert unused[0] >= unused[2] and 0 <= unused[2] < 0.01
