@@ -28,10 +28,12 @@ TABLES = [cost_table(build_network({**TINY, "backbone": {**TINY["backbone"], "wi
 JUDGED = QUICK | {"search.width": dict(iterations=2, held_out_batches=3), "fp.iterations": 2, "search.iterations": 2}
 
 
-@given(st.integers(0, 2), st.floats(0.02, 1))
-@settings(max_examples=200, deadline=None)
-def test_the_budget_of_a_width_never_costs_more_than_the_budget(index, budget):
+@given(st.integers(0, 2), st.randoms(use_true_random=False).map(lambda draw: draw.randrange(32 * TABLES[1].total)))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_the_budget_of_a_width_never_costs_more_than_the_budget(index, grains):
     table, total = TABLES[index], TABLES[1].total
+    # The number just below what some network costs: dividing it may round up to that cost.
+    budget = math.nextafter(min(1.0, (grains + 1) * 2 / 64 / total), 0)
     share = own_budget(table, budget, total)
     if share is None:
         assert table.counted(()) / total > budget

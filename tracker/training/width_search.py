@@ -88,7 +88,7 @@ def choose_width(job: Job, method: str, budget: float, folder: Path,
         one = replace(one, table=one.table.divided(plan.names))
         judged = _judge(sized_job, place, label, one, plan, teacher, options)
         say(f"{label}: held-out loss {judged['loss']:.4f} ± {judged['standard_error']:.4f}")
-        seconds = {"search": searched or 0.0, "finetune": judged.pop("seconds")}
+        seconds = {"search": round(searched or 0.0, 1), "finetune": judged.pop("seconds")}
         row |= {"full_precision": fp_name(_key(one)), "flops_ratio": one.table.counted(plan.full) / reference,
                 "full_units": len(plan.full), "binary_units": len(plan.binary), **judged, "seconds": seconds}
         found[one.width] = (sized_job, teacher, one, plan, row)
