@@ -128,7 +128,7 @@ def finetuned(caches, folder, monkeypatch, kill=None) -> PairTrainer:
         if kill:
             patch.setattr("tracker.training.phase.LatentWeightHook", lambda network: Killer(kill))
         try:
-            run_phase(trainer, PhaseSettings(6, 1e-2, 1e-4, ema=0.5), pair_loader(PairDataset(caches, 12, 0), 6, 2, 0),
+            run_phase(trainer, PhaseSettings(8, 1e-2, 1e-4, ema=0.5), pair_loader(PairDataset(caches, 16, 0), 8, 2, 0),
                       folder, "finetune", settings.runtime, 0, torch.device("cpu"))
         except KeyboardInterrupt:
             assert kill

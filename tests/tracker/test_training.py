@@ -6,8 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import strategies
 from mmengine.hooks import Hook
 
 from b2nn.errors import BudgetError, PlanError
@@ -22,7 +24,7 @@ from tracker.runs import find_runs
 from tracker.training import fitting
 from tracker.training.loop import ForwardSampler, pair_loader
 from tracker.training.module import PairTrainer, parameter_groups
-from tracker.training.phase import PhaseSettings, newest_checkpoint, run_phase
+from tracker.training.phase import PhaseSettings, averaging_momentum, newest_checkpoint, run_phase
 from tracker.training.pipeline import Job, check, train
 from tracker.training.runs import FP_SECTIONS, RunFolder
 
@@ -116,12 +118,12 @@ def test_a_killed_phase_ends_as_a_straight_one(caches, tmp_path, monkeypatch, ki
     def trained_weights(folder, kill=None):
         torch.manual_seed(0)
         trainer = PairTrainer(build_network(TINY))
-        dataset = PairDataset(caches, 12, 0)
-        loader = pair_loader(dataset, 6, 2, 0)
+        dataset = PairDataset(caches, 16, 0)
+        loader = pair_loader(dataset, 8, 2, 0)
         if kill:
             monkeypatch.setattr("tracker.training.phase.LatentWeightHook", lambda network: Killer(kill))
         try:
-            run_phase(trainer, PhaseSettings(6, 1e-2, 1e-4, ema=0.5), loader, folder, "fp", settings.runtime, 0,
+            run_phase(trainer, PhaseSettings(8, 1e-2, 1e-4, ema=0.5), loader, folder, "fp", settings.runtime, 0,
                       torch.device("cpu"))
         except KeyboardInterrupt:
             assert kill
@@ -214,3 +216,14 @@ def test_a_budget_that_pruning_cannot_reach_is_refused_before_the_others_train()
     check(Job(config(), ("mixbin",), (0.5, 0.22)))
     with pytest.raises(BudgetError):
         check(Job(config(), ("mixbin", "pruned"), (0.5, 0.22)))
+
+
+@hypothesis.given(strategies.integers(1, 10_000), strategies.floats(0.5, 0.9999))
+def test_averaged_weights_keep_nothing_of_a_phases_start(iterations, ema):
+    momentum = averaging_momentum(PhaseSettings(iterations, 1e-3, 0.0, ema=ema))
+    assert (1 - momentum) ** iterations < 0.0025
+    assert momentum >= 1 - ema
+
+
+def test_without_averaging_the_last_weights_are_returned():
+    assert averaging_momentum(PhaseSettings(1000, 1e-3, 0.0)) == 1

@@ -34,7 +34,8 @@ class PhaseSettings:
         iterations: batches.
         lr, weight_decay: of the weights.
         gate_lr: of MixBin's gates, constant.
-        ema: decay of the averaged weights that the phase returns; 0 returns the last ones.
+        ema: decay of the averaged weights that the phase returns, less in a short phase, see `averaging_momentum`;
+            0 returns the last ones.
     """
 
     iterations: int
@@ -42,6 +43,15 @@ class PhaseSettings:
     weight_decay: float
     gate_lr: float = 0.0
     ema: float = 0.0
+
+
+def averaging_momentum(settings: PhaseSettings) -> float:
+    """Weight of the newest weights in the average, 1 to return the last ones.
+
+    With a decay fit for long training the average of a short phase would be mostly what the phase began with, so the
+    start's share is kept below e^-6 = .25 %.
+    """
+    return min(1.0, max(1 - settings.ema, 6 / settings.iterations)) if settings.ema else 1.0
 
 
 def run_phase(trainer: PairTrainer | MimicTrainer, settings: PhaseSettings, loader: DataLoader, folder: Path,
@@ -63,7 +73,8 @@ def run_phase(trainer: PairTrainer | MimicTrainer, settings: PhaseSettings, load
     hooks: list[Hook] = [progress, clock, BinaryProgressHook(trainer.network), LatentWeightHook(trainer.network)]
     if trainer.relaxation is not None:
         hooks.append(RelaxationHook(trainer.relaxation, runtime["log_interval"]))
-    averaging = EMAHook(momentum=1 - settings.ema) if settings.ema else None
+    momentum = averaging_momentum(settings)
+    averaging = EMAHook(momentum=momentum) if momentum < 1 else None
     if averaging:
         hooks.append(averaging)
     checkpoint = newest_checkpoint(folder)
