@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parallel import DistributedDataParallel
 
 KINDS: tuple[tuple[type[nn.Module], str], ...] = ((_ConvNd, "conv"), (nn.Linear, "linear"))
 
@@ -56,10 +57,15 @@ def find_units(model: nn.Module) -> list[Unit]:
             weight = module._parameters.get("weight")
             named.setdefault(id(module if weight is None else weight), {})[name] = module
     owners = _weight_owners(model)
+    registered = {id(inside) for module in model.modules() if isinstance(module, DistributedDataParallel)
+                  for inside in module.modules()}
     units = []
     for modules in named.values():
         distinct = tuple({id(module): module for module in modules.values()}.values())
         reasons = [refusal(module) for module in distinct]
+        if any(id(module) in registered for module in distinct):
+            reasons.append("is inside DistributedDataParallel, which would not synchronize the parameters that bits "
+                           "add; binarize first, then wrap")
         foreign = sorted(owners.get(id(distinct[0]._parameters.get("weight")), set()) - set(modules))
         if foreign:
             reasons.append(f"shares its weight with {foreign[0]}")

@@ -3,14 +3,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from b2nn.convert import binarize, clip_latent_, latent_weights, reestimate_batchnorm, set_progress
 from b2nn.cost import profile
 from b2nn.errors import B2nnError, PlanError, UnsupportedModule
 from b2nn.gated import GatedUnit
 from b2nn.layers import BinaryConv2d, BinaryLinear
-from b2nn.plan import all_binary, all_full, make_plan
+from b2nn.plan import BinarizationPlan, all_binary, all_full, make_plan
 from b2nn.recipe import Recipe
 
 
@@ -99,6 +99,30 @@ def test_a_hook_is_not_lost_silently(residual, table):
     residual.first.register_forward_hook(lambda *_: None)
     with pytest.raises(UnsupportedModule, match=r"layer 'first' .* carries forward hooks"):
         binarize(residual, plan)
+
+
+def test_a_model_in_data_parallel_is_converted_inside(residual, images):
+    wrapped = nn.DataParallel(residual)
+    table = profile(wrapped, images)
+    binarize(wrapped, all_binary(table), table)
+    assert type(residual.first) is BinaryConv2d
+    assert "module.first" in {unit.name for unit in table.eligible}
+
+
+def test_gradients_would_differ_between_processes_inside_ddp_so_layers_there_are_refused(residual, images, tmp_path):
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        wrapped = nn.parallel.DistributedDataParallel(residual)
+        table = profile(wrapped, images)
+        assert not table.eligible
+        assert "binarize first" in table.unit("module.second").reason
+        with pytest.raises(UnsupportedModule, match=r"'module\.first'.*DistributedDataParallel"):
+            binarize(wrapped, BinarizationPlan("", (), ("module.first",), None, 1.0, "x", 0))
+        plain = binarize(copy.deepcopy(residual), all_binary(profile(residual, images)))
+        nn.parallel.DistributedDataParallel(plain)(images).sum().backward()
+        assert plain.first.shift.grad is not None
+    finally:
+        distributed.destroy_process_group()
 
 
 def test_weights_of_a_converted_copy_load(residual, images, table):

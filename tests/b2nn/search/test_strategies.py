@@ -222,6 +222,6 @@ def test_parts_use_up_what_whole_layers_cannot(residual, images):
         table = whole.split(granularity)
         problem = Problem(residual, table, lambda *_: None)
         unused = [budget - strategy("random")(problem, budget)[0].ratio for budget in budgets]
-        assert 0 <= min(unused) and max(unused) < max(table.cost(unit.name) for unit in table.eligible)
+        assert min(unused) >= 0 and max(unused) < max(table.cost(unit.name) for unit in table.eligible)
         means.append(np.mean(unused))
     assert means[1] < means[0] / 2
