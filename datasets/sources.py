@@ -66,13 +66,14 @@ def make_caches(root: str | Path, datasets: Mapping[str, str | Path], split: str
         DataError: a dataset cannot be read, or a folder under `root` holds a cache of other data or options.
     """
     options = options or CacheOptions()
+    # All are read before the first is cached, which may take hours.
+    sequences = {kind: _READERS[kind](path, split) for kind, path in datasets.items()}
     caches = []
     for kind, path in datasets.items():
         name = kind if kind == "images" else f"{kind}-{split}"
         recipe = generated.recipe(path) if kind == "synthetic" else ""
         replace = replace_embedded and kind == "synthetic" and Path(path) == generated.default_root()
-        sequences = _READERS[kind](path, split)
-        caches.append(_cache(Path(root) / name, sequences, recipe, options, workers, progress, replace))
+        caches.append(_cache(Path(root) / name, sequences[kind], recipe, options, workers, progress, replace))
     return caches
 
 

@@ -54,6 +54,7 @@ def main() -> int:
     from eval.study.plan import load_study
     from tracker.device import require_device
     from tracker.errors import TrackerError
+    from tracker.training.data import TrainingData
 
     for name in ("workers", "threads"):
         if getattr(options, name) < 1:
@@ -62,11 +63,14 @@ def main() -> int:
     study = load_study(options.config)
     benchmarks = [open_dataset("got10k", options.got10k, "val")]
     benchmarks += [open_dataset("otb", options.otb)] if options.otb else []
-    training = {name: getattr(options, name) for name in ("lasot", "images", "synthetic", "objects", "masks")}
-    training["lmdb"] = options.lmdb or options.work_dir / "lmdb"
-    teacher = {"teacher": options.teacher, "teacher_weights": options.teacher_weights}
-    sources = Sources(Path(options.config).stem, options.got10k, training, teacher, benchmarks, options.work_dir,
-                      options.device, options.threads)
+    if (options.teacher is None) != (options.teacher_weights is None):
+        raise TrackerError("--teacher and --teacher-weights: give both or none")
+    data = TrainingData(options.got10k, options.lasot, options.images, options.synthetic, options.objects,
+                        options.masks, options.lmdb or options.work_dir / "lmdb")
+    sources = Sources(
+        Path(options.config).stem, data, options.got10k,
+        (options.teacher, options.teacher_weights) if options.teacher else None, benchmarks, options.work_dir,
+        options.device, options.threads)
     command = ["python", *sys.argv]
     return run_study(study, sources, options.workers, options.document, command,
                      options.only)

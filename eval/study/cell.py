@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from eval.study.held_out import held_out_losses
 from eval.study.measure import measure
 from eval.study.plan import Cell, Study, Variant
 from tracker.config import load_config
-from tracker.training.command import train_from_options
+from tracker.training.data import TrainingData
+from tracker.training.pipeline import Job, check, train
 from tracker.validation import pair_options
 
 
@@ -31,10 +32,9 @@ class Sources:
 
     Attributes:
         study: its name, of its folder in the work dir. Studies of one work dir share the full-precision trackers.
-        got10k: root with ``train`` and ``val``; the latter gives the held-out pairs and the benchmark to choose by.
-        training: further keyword arguments of `train_from_options` that name data: lasot, images, synthetic, objects,
-            masks, lmdb.
-        teacher: keyword arguments of it that name the teacher of the full-precision trackers; may be empty.
+        data: to train on.
+        validation: root of GOT-10k, whose ``val`` gives the held-out pairs.
+        teacher: name and weights of the teacher of the full-precision trackers, see `tracker.training.teacher`.
         benchmarks: to measure on.
         work_dir: of all studies.
         device: torch device.
@@ -42,9 +42,9 @@ class Sources:
     """
 
     study: str
-    got10k: Path
-    training: dict[str, Any]
-    teacher: dict[str, Any]
+    data: TrainingData
+    validation: Path
+    teacher: tuple[str, Path] | None
     benchmarks: list[Dataset]
     work_dir: Path
     device: str = "cpu"
@@ -68,16 +68,32 @@ class Sources:
         return self.folder / "rows" / f"{cell.name}.json"
 
 
+def base_job(study: Study, name: str, sources: Sources) -> Job:
+    """The training of one of the study's full-precision trackers; its data is not opened yet."""
+    return replace(_job(study, study.bases[name], sources), methods=("fp",), teacher=sources.teacher,
+                   work_dir=sources.base(name).parent)
+
+
+def cell_job(study: Study, cell: Cell, sources: Sources) -> Job:
+    """The training of one cell, from its full-precision tracker; its data is not opened yet."""
+    variant, plan = cell.variant, None
+    if variant.plan_of is not None:
+        giver = next(other for other in study.variants if other.name == variant.plan_of)
+        plan = sources.runs(giver, cell.seed) / f"{giver.method}-{cell.budget:g}" / "plan.json"
+    return replace(
+        _job(study, study.bases[variant.base] | variant.overrides, sources), methods=(variant.method,), plan=plan,
+        budgets=() if cell.budget is None else (cell.budget,), seed=cell.seed,
+        work_dir=sources.runs(variant, cell.seed), full_precision=sources.base(variant.base))
+
+
 def train_base(study: Study, name: str, sources: Sources) -> None:
     """Train one of the study's full-precision trackers, or go on with it.
 
     Raises:
         ValueErrors of the packages.
     """
-    folder = sources.base(name)
-    with _logged(folder.parent / "fp.txt"):
-        train_from_options(**_training(study, sources, study.bases[name]) | sources.teacher, method="fp",
-                           work_dir=folder.parent)
+    with _logged(sources.base(name).with_name("fp.txt")):
+        _train(base_job(study, name, sources), sources)
 
 
 def run_cell(study: Study, cell: Cell, sources: Sources) -> None:
@@ -88,7 +104,7 @@ def run_cell(study: Study, cell: Cell, sources: Sources) -> None:
     """
     base = sources.base(cell.variant.base)
     with _logged(sources.folder / "logs" / f"{cell.name}.txt"):
-        run = base if cell.variant.method == "fp" else _train(study, cell, sources, base)
+        run = base if cell.variant.method == "fp" else _train(cell_job(study, cell, sources), sources)
         checkpoint = run / "checkpoint.pth"
         config = load_config(run / "config.py")
         found = {
@@ -107,32 +123,21 @@ def made_by(study: Study, cell: Cell) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _train(study: Study, cell: Cell, sources: Sources, base: Path) -> Path:
-    variant = cell.variant
-    plan = None
-    if variant.plan_of is not None:
-        giver = next(other for other in study.variants if other.name == variant.plan_of)
-        plan = sources.runs(giver, cell.seed) / f"{giver.method}-{cell.budget:g}" / "plan.json"
-    return train_from_options(
-        **_training(study, sources, study.bases[variant.base] | variant.overrides) | {
-            "budget": None if cell.budget is None else [cell.budget], "plan": plan, "seed": cell.seed,
-            "full_precision": base},
-        method=variant.method, work_dir=sources.runs(variant, cell.seed))[-1]
+def _job(study: Study, overrides: dict[str, Any], sources: Sources) -> Job:
+    """What all trainings of a study have in common."""
+    config = load_config(study.config, {"runtime.threads": sources.threads, **study.overrides, **overrides})
+    return Job(config, (), device=torch.device(sources.device), resume=True)
 
 
-def _training(study: Study, sources: Sources, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Arguments that all trainings of a study have in common, and those that most do not use."""
-    unused = ("budget", "plan", "full_precision", "width", "pretrained", "teacher", "teacher_weights")
-    fields = {"runtime.threads": sources.threads, **study.overrides, **overrides}
-    return {
-        **dict.fromkeys(unused), "config": study.config, "got10k": sources.got10k, **sources.training,
-        "baselines": False, "seed": 0, "resume": True, "device": sources.device,
-        "cfg_options": [f"{name}={value!r}" for name, value in fields.items()],
-    }
+def _train(job: Job, sources: Sources) -> Path:
+    """The run directory that comes of it."""
+    torch.set_num_threads(sources.threads)
+    check(job)
+    return train(replace(job, caches=sources.data.caches(), objects=sources.data.cut_outs()))[-1]
 
 
 def _validation(sources: Sources) -> list[LmdbCache]:
-    return make_caches(sources.work_dir / "held-out", {"got10k": sources.got10k}, "val")
+    return make_caches(sources.work_dir / "held-out", {"got10k": sources.validation}, "val")
 
 
 def _facts(cell: Cell, run: Path) -> dict[str, Any]:

@@ -6,16 +6,18 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from datasets.errors import DataError
 from eval.processes import in_processes
-from eval.study.cell import Sources, run_cell, train_base
+from eval.study.cell import Sources, base_job, cell_job, run_cell, train_base
 from eval.study.document import write_chapter
 from eval.study.plan import Cell, Study, cells
 from eval.study.rows import Row, read_row
 from tracker.errors import TrackerError
+from tracker.training.pipeline import check
 
 
 def run_study(study: Study, sources: Sources, workers: int, document: Path | None,
@@ -37,10 +39,8 @@ def run_study(study: Study, sources: Sources, workers: int, document: Path | Non
     names = [variant.name for variant in study.variants]
     for unknown in [variant for variant in only or () if variant not in names]:
         raise TrackerError(f"--only {unknown}: no such variant; there are {', '.join(names)}")
-    for dataset in sources.benchmarks:
-        if not dataset.sequences():
-            raise DataError(f"{dataset.root}: no sequences")
     grid = cells(study)
+    _check(study, grid, sources)
     rows = [row for cell in grid if (row := read_row(study, cell, sources))]
     known = {row.cell.name for row in rows}
     missing = [cell for cell in grid if cell.name not in known and (only is None or cell.variant.name in only)]
@@ -68,6 +68,22 @@ def run_study(study: Study, sources: Sources, workers: int, document: Path | Non
         _write(study, grid, rows, sources, command, document)
         print(f"{document}: chapter {study.title!r}")
     return 1 if failed or len(usable) < len(missing) else 0
+
+
+def _check(study: Study, grid: list[Cell], sources: Sources) -> None:
+    """Refuse what cannot be trained or measured, and build the caches that all trainings read."""
+    for dataset in sources.benchmarks:
+        if not dataset.sequences():
+            raise DataError(f"{dataset.root}: no sequences")
+    for base in study.bases:
+        check(base_job(study, base, sources))
+    for variant in study.variants:
+        own = [cell for cell in grid if cell.variant is variant]
+        if variant.method != "fp":  # the rest of a job is checked once the full-precision tracker is there
+            budgets = tuple(dict.fromkeys(cell.budget for cell in own if cell.budget is not None))
+            check(replace(cell_job(study, own[0], sources), budgets=budgets, full_precision=None, plan=None))
+    sources.data.caches()
+    sources.data.cut_outs()
 
 
 def _all(function: Callable[..., None], calls: list[tuple[Any, ...]], workers: int,

@@ -113,7 +113,7 @@ def test_options_of_strategies_are_checked(field, value, message):
 
 def test_layers_are_offered_in_parts(folder, caches):
     settings = config(**QUICK, **{"search.granularity": 2, "search.iterations": 3})
-    train(Job(settings, ("random", "mixbin", "bnn"), 0.5, folder, caches))
+    train(Job(settings, ("random", "mixbin", "bnn"), (0.5,), folder, caches))
     whole = cost_table(build_network(settings.model))
     for run in find_runs(folder):
         if run.name in ("fp", "bnn"):
@@ -124,20 +124,20 @@ def test_layers_are_offered_in_parts(folder, caches):
         network, stored = load_checkpoint(folder / run.name / "checkpoint.pth")
         assert stored.plan.names == plan.names
         assert any(isinstance(module, MixedUnit) for module in network.modules())
-        check(settings, ("mixbin",), 0.5, folder / run.name / "plan.json")
+        check(Job(settings, ("mixbin",), (0.5,), plan=folder / run.name / "plan.json"))
     assert not any("[" in name for name in load_plan(folder / "bnn" / "plan.json").binary)
     trace = json.loads((folder / "mixbin-0.5" / "search" / "trace.json").read_text())
     assert set(trace["units"]) == set(plan.names)
     with pytest.raises(TrackerError, match=r"another search\.granularity \(2, not 4\)"):
-        train(Job(config(**QUICK, **{"search.granularity": 4}), ("random",), 0.5, folder, caches))
-    train(Job(config(**QUICK, **{"search.granularity": 2, "search.lr": 1.0}), ("random",), 0.5, folder, caches))
+        train(Job(config(**QUICK, **{"search.granularity": 4}), ("random",), (0.5,), folder, caches))
+    train(Job(config(**QUICK, **{"search.granularity": 2, "search.lr": 1.0}), ("random",), (0.5,), folder, caches))
 
 
 def test_parts_count_in_what_can_be_enumerated():
     settings = {"search.exhaustive.max_units": 20}
-    check(config(**settings), ("exhaustive",), 0.5)
+    check(Job(config(**settings), ("exhaustive",), (0.5,)))
     with pytest.raises(B2nnError, match=r"eligible layers have 2\^\d+ mixes"):
-        check(config(**settings, **{"search.granularity": 4}), ("exhaustive",), 0.5)
+        check(Job(config(**settings, **{"search.granularity": 4}), ("exhaustive",), (0.5,)))
 
 
 def test_mixbin_stops_when_its_gates_have_decided(folder, caches, capsys):

@@ -14,18 +14,12 @@ import torch
 from mmengine.dist import is_main_process
 from torch import distributed
 
-from datasets import synthetic as generated
-from datasets.lmdb_cache import LmdbCache
-from datasets.progress import progress_bars
-from datasets.sources import make_objects, open_training_caches
 from tracker.config import load_config
 from tracker.device import require_device
 from tracker.errors import TrackerError
+from tracker.training.data import LMDB, TrainingData
 from tracker.training.job import BASELINES, Job
 from tracker.training.pipeline import check, train
-from tracker.training.ranks import first_rank
-
-LMDB = Path("work_dirs/data/lmdb")
 
 
 def train_from_options(budget: list[float] | None, method: str, baselines: bool, config: str, got10k: Path | None,
@@ -47,9 +41,7 @@ def train_from_options(budget: list[float] | None, method: str, baselines: bool,
     if (teacher is None) != (teacher_weights is None):
         given, other = ("--teacher", "--teacher-weights") if teacher else ("--teacher-weights", "--teacher")
         raise TrackerError(f"{given}: needs {other} beside it")
-    if (objects is None) != (masks is None):
-        given, other = ("--objects", "--masks") if objects else ("--masks", "--objects")
-        raise TrackerError(f"{given}: needs {other} beside it; objects are cut from images by masks")
+    data = TrainingData(got10k, lasot, images, synthetic, objects, masks, lmdb or LMDB)
     lessons = (teacher, teacher_weights) if teacher else None
     job = Job(settings, methods, tuple(dict.fromkeys(budget or ())), work_dir or Path("work_dirs") / Path(config).stem,
               seed=seed, plan=plan, pretrained=pretrained, teacher=lessons, resume=resume,
@@ -64,42 +56,12 @@ def train_from_options(budget: list[float] | None, method: str, baselines: bool,
         # The first process may build caches for hours while the others wait.
         distributed.init_process_group("nccl" if target.type == "cuda" else "gloo", timeout=timedelta(hours=24))
     started = time.perf_counter()
-    caches = _caches(lmdb or LMDB, got10k, lasot, images, synthetic)
-    cut_outs = _cut_outs(lmdb or LMDB, objects, masks) if objects and masks else None
-    folders = train(replace(job, caches=caches, objects=cut_outs, device=target))
+    folders = train(replace(job, caches=data.caches(), objects=data.cut_outs(), device=target))
     if is_main_process():
         print(f"done in {time.perf_counter() - started:.0f} s: {', '.join(str(path) for path in folders)}")
     if distributed.is_initialized():
         distributed.destroy_process_group()
     return folders
-
-
-def _caches(folder: Path, got10k: Path | None, lasot: Path | None, images: Path | None,
-            synthetic: bool) -> list[LmdbCache]:
-    """Caches of the named datasets, of the embedded one where it or none is named; the first process builds them."""
-    def build() -> list[Path]:
-        with progress_bars() as show:
-            embedded = None
-            if synthetic or not (got10k or lasot or images):
-                embedded = generated.ensure(generated.default_root(), generated.SyntheticOptions(), show)
-            return [cache.folder for cache in open_training_caches(folder, got10k, lasot, images, embedded, show)]
-
-    caches = [LmdbCache(path) for path in first_rank(build)]
-    if is_main_process():
-        print("training data: " + ", ".join(f"{cache.folder} ({len(cache)} sequences)" for cache in caches), flush=True)
-    return caches
-
-
-def _cut_outs(folder: Path, objects: Path, masks: Path) -> LmdbCache:
-    """Cache of the objects to paste; the first process builds it."""
-    def build() -> Path:
-        with progress_bars() as show:
-            return make_objects(folder, objects, masks, progress=show).folder
-
-    cache = LmdbCache(first_rank(build))
-    if is_main_process():
-        print(f"objects to paste: {cache.folder} ({len(cache)} sequences)", flush=True)
-    return cache
 
 
 def _device(name: str | None) -> torch.device:
