@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from tracker.cli import Parser, run
@@ -71,9 +70,18 @@ def main() -> int:
         Path(options.config).stem, data, options.got10k,
         (options.teacher, options.teacher_weights) if options.teacher else None, benchmarks, options.work_dir,
         options.device, options.threads)
-    command = ["python", *sys.argv]
-    return run_study(study, sources, options.workers, options.document, command,
-                     options.only)
+    return run_study(study, sources, options.workers, options.document, command_line(options), options.only)
+
+
+def command_line(options: argparse.Namespace) -> str:
+    """The call as others can make it: folders and files by what they are, nothing that changes no result."""
+    said = ["python tools/study.py"]
+    for name, value in vars(options).items():
+        if value in (None, False) or name in ("work_dir", "workers", "only", "document", "lmdb"):
+            continue
+        given = name.upper() if isinstance(value, Path) else value
+        said.append(f"--{name.replace('_', '-')}" + ("" if value is True else f" {given}"))
+    return " ".join(said)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -21,13 +20,13 @@ from tracker.training.pipeline import check
 
 
 def run_study(study: Study, sources: Sources, workers: int, document: Path | None,
-              command: Sequence[str], only: Sequence[str] | None = None) -> int:
+              command: str, only: Sequence[str] | None = None) -> int:
     """Train and measure what is missing.
 
     Args:
         workers: trainings at a time, a process each.
         document: Markdown file whose chapter about the study is rewritten after each training; None for none.
-        command: as the user gave it, for the chapter.
+        command: that makes the study, for the chapter.
         only: names of the variants to train now; None is all.
 
     Returns:
@@ -101,11 +100,11 @@ def _prepare() -> None:
     """Nothing to do before a call."""
 
 
-def _write(study: Study, grid: list[Cell], rows: list[Row], sources: Sources, command: Sequence[str],
+def _write(study: Study, grid: list[Cell], rows: list[Row], sources: Sources, command: str,
            document: Path) -> None:
     order = {cell.name: place for place, cell in enumerate(grid)}
     write_chapter(study, sources.study, sorted(rows, key=lambda row: order[row.cell.name]),
-                  [dataset.name for dataset in sources.benchmarks], shlex.join(command), len(grid), document)
+                  [dataset.name for dataset in sources.benchmarks], command, len(grid), document)
 
 
 def _finished(run: Path) -> bool:
