@@ -34,7 +34,7 @@ class MixBinOptions:
     """
 
     beta_start: float = 1.0
-    beta_end: float = 50.0
+    beta_end: float = 200.0
     budget_by: str = "threshold"
     start: float = 0.95
     anneal: float = 0.5

@@ -119,8 +119,7 @@ class Relaxation(nn.Module):
         psi, beta = self.psi.double(), self.beta
         if not self.solved:
             return torch.sigmoid(beta * psi)
-        tau = schedule.threshold(psi.detach().cpu().numpy(), self.costs.cpu().numpy(), beta,
-                                 self.target - self.table.floor)
+        tau = self._threshold()
         z = torch.sigmoid(beta * (psi - tau))
         slope = beta * (self.costs * z * (1 - z)).sum().detach()
         # One Newton step from the root moves τ by nothing and gives it the gradient of the implicit function.
@@ -128,6 +127,13 @@ class Relaxation(nn.Module):
         ratio = self._ratio(z)
         step = (ratio - ratio.detach()) / slope.clamp(min=torch.finfo(slope.dtype).tiny)
         return torch.sigmoid(beta * (psi - (tau + step)))
+
+    def _threshold(self) -> float:
+        """τ at the present target; 0 under a penalty."""
+        if not self.solved:
+            return 0.0
+        return schedule.threshold(self.psi.detach().double().cpu().numpy(), self.costs.cpu().numpy(), self.beta,
+                                  self.target - self.table.floor)
 
     def ratio(self) -> Tensor:
         """The relaxed ratio, floor + Σ cost · z; at crisp gates the counted ratio of the plan."""
@@ -183,8 +189,9 @@ class Relaxation(nn.Module):
     def finish(self) -> BinarizationPlan:
         """Round the gates to a plan within the budget and leave the model as that plan's mix.
 
-        The knapsack keeps as much as it can of the full-precision FLOPs that the gates ask for (value: cost ·
-        z); then whatever still fits is kept too, highest ψ first. A kept unit gets its conv or linear module
+        What a gate has learned is what full precision is worth there per FLOP, less what it is worth elsewhere: ψ - τ.
+        The knapsack keeps the units of greatest total worth, cost · (ψ - τ), of those whose gates are open (z > 1/2);
+        then whatever still fits is kept too, highest ψ first. A kept unit gets its conv or linear module
         and the BatchNorm of its full-precision branch back, the others become binary layers with theirs. A layer
         of both kinds of parts becomes a `MixedUnit`, and each channel takes its BatchNorm's values from the branch it
         ends in.
@@ -208,8 +215,8 @@ class Relaxation(nn.Module):
     @torch.no_grad()
     def _rounded(self) -> list[str]:
         """The units that the present gates keep."""
-        z, psi = self.gates().tolist(), self.psi.tolist()
-        values = {unit.name: unit.saving * gate for unit, gate in zip(self.table.eligible, z, strict=True)}
+        psi, tau = self.psi.tolist(), self._threshold()
+        values = {unit.name: unit.saving * (worth - tau) for unit, worth in zip(self.table.eligible, psi, strict=True)}
         return knapsack.choose(self.table, self.budget, values, dict(zip(self._names, psi, strict=True)))
 
     def _open(self, model: nn.Module, recipe: Recipe) -> None:

@@ -1,8 +1,10 @@
 import copy
 import json
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import strategies as st
 from torch import nn
 
 from b2nn.convert import binarize
@@ -41,7 +43,7 @@ def test_the_target_falls_to_the_budget_and_the_gates_sharpen(relaxation, table)
         betas.append(relaxation.beta)
     start = table.floor + 0.95 * (1 - table.floor)
     assert targets == pytest.approx([start, (start + 0.5) / 2, 0.5, 0.5])
-    assert (betas[0], betas[2]) == pytest.approx((1, 50 ** 0.5)) and betas == sorted(betas)
+    assert (betas[0], betas[2]) == pytest.approx((1, 200 ** 0.5)) and betas == sorted(betas)
 
 
 def test_in_the_end_the_target_is_what_the_gates_would_be_rounded_to(relaxation, table):
@@ -56,6 +58,22 @@ def test_in_the_end_the_target_is_what_the_gates_would_be_rounded_to(relaxation,
     with torch.no_grad():
         relaxation.psi.neg_()
     assert relaxation.finish().ratio == pytest.approx(settled)
+
+
+@hypothesis.given(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.floats(0.1, 0.95))
+@hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture], deadline=None)
+def test_rounding_keeps_no_closed_gate_in_the_place_of_an_open_one(residual, table, psi, share):
+    """Units of unlike cost: one that is dear and unwanted fits the budget better than several that are wanted."""
+    budget = table.floor + share * (1 - table.floor)
+    relaxation = Relaxation(copy.deepcopy(residual), table, budget, MixBinOptions(settle=1.0, beta_end=5))
+    relaxation.set_progress(0.99)
+    with torch.no_grad():
+        relaxation.psi.copy_(torch.tensor(psi))
+    z = dict(zip((unit.name for unit in table.eligible), relaxation.gates().tolist(), strict=True))
+    wanted = [name for name, gate in z.items() if gate > 0.5]
+    kept = relaxation.finish().full
+    if table.ratio(wanted) <= budget:
+        assert set(wanted) <= set(kept)
 
 
 def test_going_back_in_time_forgets_what_was_settled(relaxation):
