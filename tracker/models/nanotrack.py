@@ -97,8 +97,13 @@ class NanoTrack(nn.Module):
     @property
     def full_precision(self) -> dict[str, str]:
         """Modules that stay in full precision in every plan, with the reason."""
-        predictions = {f"{branch}.predict": "makes a prediction" for branch in ("cls", "box")}
-        return {**predictions, **self.config.full_precision}
+        fixed = {}
+        for branch in ("cls", "box"):
+            correlated = ["pixel.kernel.0", "pixel.search.0", *(["channel.*"] if self.config.version == 3 else [])]
+            fixed |= {f"{branch}.{name}": "its features are correlated" for name in correlated}
+            fixed[f"{branch}.pixel.attention.*"] = "weighs channels: too small to matter"
+            fixed[f"{branch}.predict"] = "makes a prediction"
+        return {**fixed, **self.config.full_precision}
 
     @property
     def prune_keep(self) -> tuple[str, ...]:
