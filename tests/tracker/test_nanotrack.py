@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from b2nn import pruning
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import CheckpointError, TrackerError
-from tracker.models import build_network, cost_table
+from tracker.models import build_network, cost_table, example_inputs
 from tracker.online import load_tracker
 
 OURS = dict(width=0.25, stride=16, stem="light", shortcut="conv", activation="prelu")
@@ -87,6 +88,21 @@ def test_plain_towers_are_what_bits_make_cheap():
 def test_what_cannot_be_built_is_refused_by_name(options, says):
     with pytest.raises(TrackerError, match=says):
         build_network({"type": "nanotrack", **options})
+
+
+@pytest.mark.parametrize("options", [{}, {"version": 3}, {"backbone": {"width": 0.25, "stride": 16}},
+                                     {"version": 3, "backbone": {"width": 0.25, "stride": 16}}])
+def test_what_is_correlated_is_neither_made_binary_nor_pruned(options):
+    network = build_network({"type": "nanotrack", **options})
+    table = cost_table(network)
+    correlated = [unit for unit in table.units if ".pixel.kernel" in unit.name or ".pixel.search" in unit.name
+                  or ".channel." in unit.name]
+    assert len(correlated) == (8 if network.config.version == 3 else 4)
+    assert {unit.reason for unit in correlated} == {"its features are correlated"}
+    pruning.prune(network, *example_inputs(network), budget=0.5, keep=network.prune_keep)
+    pruned = cost_table(network)
+    assert pruned.total <= 0.5 * table.total
+    assert all(pruned.unit(unit.name).weight_shape == unit.weight_shape for unit in correlated)
 
 
 def test_other_versions_of_the_published_weights_are_refused(tmp_path):

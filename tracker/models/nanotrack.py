@@ -108,7 +108,8 @@ class NanoTrack(nn.Module):
     @property
     def prune_keep(self) -> tuple[str, ...]:
         """Patterns of modules whose output channels pruning keeps: both crops' features are correlated."""
-        return ("neck.*", "*.pixel.*", "*.channel.*")
+        features = "neck.*" if self.config.backbone else f"backbone.features.{len(self.backbone.features) - 1}.conv.*"
+        return (features, "*.pixel.*", *(["*.channel.*"] if self.config.version == 3 else []))
 
     def features(self, crops: Tensor) -> Tensor:  # (B, 3, S, S) -> (B, features, S / 16, S / 16)
         return self.neck(self.backbone((crops - self.mean) / self.std))
