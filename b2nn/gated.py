@@ -35,7 +35,9 @@ class GatedUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         full, binary = self.full_norm(self.full(x)), self.binary_norm(self.binary(x))
-        z, rest = self.z, 1 - self.z
+        # A replica of DataParallel finds the gate on the first device.
+        z = self.z.to(full.device) if isinstance(self.z, Tensor) else self.z
+        rest = 1 - z
         if isinstance(z, Tensor) and isinstance(rest, Tensor) and z.ndim:
             shape = (-1, 1, 1) if self.binary.weight.ndim == 4 else (-1,)
             # Unlike a scalar a vector would widen the outputs under autocast.

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,8 @@ def search(problem: Problem, budget: float, seed: int = 0, options: Options | No
     run = Run(problem, "hessian", budget, seed, options, state)
     keys: list[Key] = [(f"probe {index}",) for index in range(options.probes)]
     numbers = {key: index for index, key in enumerate(keys)}
-    probed = run.ledger.values(keys, lambda key: _probe(problem, run.names, numbers[key], seed))
+    batches = list(islice(repeated(problem.batches), options.probes))
+    probed = run.ledger.values(keys, lambda key: _probe(problem, batches[numbers[key]], run.names, numbers[key], seed))
     weights = _by_unit(run.names, _weights(problem.model, run.names))
     traces = {name: sum(sums) / len(sums) / weights[name].numel()
               for name, sums in zip(run.names, zip(*probed, strict=True), strict=True)}
@@ -72,12 +74,11 @@ def quantization_error(weight: Tensor) -> float:
     return float((rows - rows.abs().mean(1, keepdim=True) * weight_sign(rows)).square().sum())
 
 
-def _probe(problem: Problem, names: Sequence[str], index: int, seed: int) -> Work:
+def _probe(problem: Problem, batch: Any, names: Sequence[str], index: int, seed: int) -> Work:
     """v·Hv of each unit for one random v and one batch."""
     model = copy.deepcopy(problem.model).eval().requires_grad_(False)
     layers = _weights(model, names)
     weights = [weight.requires_grad_(True) for weight in layers.values()]
-    batch = next(islice(repeated(problem.batches), index, None))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         loss = problem.loss(model, batch)

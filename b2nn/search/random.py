@@ -61,10 +61,10 @@ def draw_maximal(costs: np.ndarray, capacity: float, rng: np.random.Generator) -
     cells, spare, slack = _in_cells(levels, capacity, len(ranked))
     counts = _subset_counts(cells, sizes, spare + slack)
     classes = _classes(cells, sizes, spare, slack)
-    weights = np.array([math.comb(sizes[level], kept) * counts[level + 1][low:high + 1].sum()
+    weights = np.array([_comb(sizes[level], kept) * counts[level + 1][low:high + 1].sum()
                         for level, kept, low, high in classes])
     while True:
-        chosen = _draw(cells, sizes, counts, classes[rng.choice(len(classes), p=weights / weights.sum())], rng)
+        chosen = _draw(cells, sizes, counts, classes[rng.choice(len(classes), p=_shares(weights))], rng)
         if _maximal(chosen, ranked, capacity):
             result = np.zeros_like(chosen)
             result[order] = chosen
@@ -86,7 +86,7 @@ def _in_cells(levels: np.ndarray, capacity: float, items: int) -> tuple[np.ndarr
 def _subset_counts(cells: np.ndarray, sizes: np.ndarray, top: int) -> list[np.ndarray]:
     """counts[i][s]: subsets of the items of level i and above with sum s <= top; exact to 2^53, then to a part in
     10^15."""
-    counts = [np.zeros(top + 1)]
+    counts = [np.zeros(top + 1, dtype=np.longdouble)]  # a thousand items have more subsets than float64 can count
     counts[0][0] = 1
     for cell, size in zip(cells[::-1], sizes[::-1], strict=True):
         ways = counts[0]
@@ -114,15 +114,24 @@ def _draw(cells: np.ndarray, sizes: np.ndarray, counts: list[np.ndarray], drawn:
     """One subset, uniform over those of the class that is `drawn`."""
     level, kept, low, high = drawn
     sums = counts[level + 1][low:high + 1]
-    rest = low + rng.choice(len(sums), p=sums / sums.sum())
+    rest = low + rng.choice(len(sums), p=_shares(sums))
     numbers = [*sizes[:level], kept]
     for above in range(level + 1, len(sizes)):
         left = rest - cells[above] * np.arange(sizes[above] + 1)
-        ways = np.array([math.comb(sizes[above], number) * counts[above + 1][sum_] if sum_ >= 0 else 0.0
+        ways = np.array([_comb(sizes[above], number) * counts[above + 1][sum_] if sum_ >= 0 else np.longdouble(0)
                          for number, sum_ in enumerate(left)])
-        numbers.append(rng.choice(len(ways), p=ways / ways.sum()))
+        numbers.append(rng.choice(len(ways), p=_shares(ways)))
         rest = left[numbers[-1]]
     return np.concatenate([rng.permutation(size) < number for size, number in zip(sizes, numbers, strict=True)])
+
+
+def _comb(items: int, kept: int) -> np.longdouble:
+    return np.longdouble(math.comb(items, kept))
+
+
+def _shares(weights: np.ndarray) -> np.ndarray:
+    """Probabilities, as float64."""
+    return (weights / weights.sum()).astype(np.float64)
 
 
 def _maximal(chosen: np.ndarray, ranked: np.ndarray, capacity: float) -> bool:

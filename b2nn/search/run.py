@@ -51,9 +51,11 @@ class Run:
         self.ledger = Ledger(state, self.identity(), budget)
 
     def identity(self) -> dict[str, Any]:
-        """JSON-ready facts that decide what a piece of work comes to; neither the budget nor the data is among them."""
+        """JSON-ready facts that decide what a piece of work comes to; neither the budget nor what the batches hold is
+        among them."""
         return {"strategy": self.strategy, "architecture": architecture_hash(self.problem.table),
                 "units": self._units(), "weights": fingerprint(self.problem.model), "seed": self.seed,
+                "batchnorm_batches": self.problem.batchnorm_batches, "held_out": len(self.problem.held_out),
                 "options": asdict(self.options), "recipe": asdict(self.problem.recipe)}
 
     def _units(self) -> str:

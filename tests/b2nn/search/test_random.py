@@ -64,3 +64,7 @@ def test_the_ends_of_the_range_and_other_draws(residual, images):
     assert search(problem, problem.table.floor)[0].full == ()
     assert search(problem, 1.0)[0].binary == ()
     assert len({search(problem, 0.6, seed)[0].full for seed in range(8)}) > 1
+
+
+def test_more_units_than_a_float64_counts_subsets_of():
+    assert draw_maximal(np.ones(1100), 550.0, np.random.default_rng(0)).sum() == 550
