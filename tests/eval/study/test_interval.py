@@ -15,7 +15,7 @@ def test_sequences_are_paired():
     hard = np.array([[0.0, 100.0, 1000.0]])
     assert difference(hard + 1, hard).margin == 0
     error = np.std([1, 2, 1], ddof=1) / 3 ** 0.5
-    assert difference(hard + [[1, 2, 1]], hard).margin == pytest.approx(4.303 * error, rel=1e-3)
+    assert difference(hard + np.array([[1, 2, 1]]), hard).margin == pytest.approx(4.303 * error, rel=1e-3)
 
 
 def test_seeds_that_differ_widen_the_interval():
