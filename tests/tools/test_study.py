@@ -60,7 +60,8 @@ def call(folder, monkeypatch, capsys):
             function(*arguments)
             yield number, None
 
-    monkeypatch.setattr("eval.study.command.in_processes", serial)
+    for module in ("eval.study.command", "eval.runner"):
+        monkeypatch.setattr(f"{module}.in_processes", serial)
     monkeypatch.setattr("tracker.training.fitting.BATCHNORM_BATCHES", 1)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
 
