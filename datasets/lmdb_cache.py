@@ -6,6 +6,7 @@ disk.
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -56,6 +57,12 @@ class LmdbCache:
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_environment": None, "_process": -1}
+
+    def only(self, *names: str) -> LmdbCache:
+        """The same cache with these of its sequences alone."""
+        part = copy.copy(self)
+        part.names = names
+        return part
 
     def frame_count(self, name: str) -> int:
         """Number of frames of a sequence."""

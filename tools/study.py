@@ -4,7 +4,8 @@
     python tools/study.py --config my_study.py --got10k ROOT --lasot ROOT --images annotations.json --workers 2
 
 The same command goes on where it was stopped. Studies by name: methods (ways to choose the layers), recipes (how binary
-layers compute and train), activations, smallest (budgets near the floor), transfer (plans from other data), width.
+layers compute and train), activations, smallest (budgets near the floor), transfer (plans from other data),
+width (wider, but more binary).
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ def main() -> int:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # mmengine takes a GPU wherever it sees one
 
     from eval.dataset import open_dataset
-    from eval.study.cell import Sources
     from eval.study.command import run_study
-    from eval.study.plan import load_study
+    from eval.study.loading import load_study
+    from eval.study.sources import Sources
     from tracker.device import require_device
     from tracker.errors import TrackerError
     from tracker.training.data import TrainingData

@@ -11,10 +11,11 @@ from typing import Any
 
 from datasets.errors import DataError
 from eval.processes import in_processes
-from eval.study.cell import Sources, base_job, cell_job, run_cell, train_base
+from eval.study.cell import base_job, cell_job, run_cell, train_base
 from eval.study.document import write_chapter
 from eval.study.plan import Cell, Study, cells
 from eval.study.rows import Row, read_row
+from eval.study.sources import Sources
 from tracker.errors import TrackerError
 from tracker.training.pipeline import check
 
@@ -33,7 +34,8 @@ def run_study(study: Study, sources: Sources, workers: int, document: Path | Non
         Exit code: 1 if a training failed; the others are done all the same.
 
     Raises:
-        DataError, TrackerError: an unknown variant, a row of other settings, or data that cannot be read.
+        DataError, TrackerError: an unknown variant, a row or a full-precision tracker of other settings or data, or
+            data that cannot be read.
     """
     names = [variant.name for variant in study.variants]
     for unknown in [variant for variant in only or () if variant not in names]:
@@ -46,7 +48,7 @@ def run_study(study: Study, sources: Sources, workers: int, document: Path | Non
     print(f"{sources.study}: {len(grid)} trainings, {len(rows)} done before")
     for row in rows:
         print(_line(row))
-    bases = sorted({cell.variant.base for cell in missing if not _finished(sources.base(cell.variant.base))})
+    bases = [base for base in _bases(missing) if not _finished(sources.base(base))]
     progress = _Progress(len(missing))
     failed = _all(train_base, [(study, base, sources) for base in bases], workers, lambda base, error: print(
         f"full-precision tracker {base}: {error or 'done'}", flush=True))
@@ -59,7 +61,7 @@ def run_study(study: Study, sources: Sources, workers: int, document: Path | Non
                 _write(study, grid, rows, sources, command, document)
         print(f"{progress.step()}  {_line(row) if row else f'{cell.name}: FAILED: {error}'}", flush=True)
 
-    usable = [cell for cell in missing if _finished(sources.base(cell.variant.base))]
+    usable = [cell for cell in missing if cell.variant.widths or _finished(sources.base(cell.variant.base))]
     # Plans that others take over come first.
     for wave in ([cell for cell in usable if not cell.variant.plan_of], [c for c in usable if c.variant.plan_of]):
         failed += _all(run_cell, [(study, cell, sources) for cell in wave], workers, finish)
@@ -70,19 +72,27 @@ def run_study(study: Study, sources: Sources, workers: int, document: Path | Non
 
 
 def _check(study: Study, grid: list[Cell], sources: Sources) -> None:
-    """Refuse what cannot be trained or measured, and build the caches that all trainings read."""
+    """Refuse what cannot be trained or measured, or is there of other settings; build the caches that all read."""
     for dataset in sources.benchmarks:
         if not dataset.sequences():
             raise DataError(f"{dataset.root}: no sequences")
-    for base in study.bases:
+    bases = _bases(grid)
+    for base in bases:
         check(base_job(study, base, sources))
     for variant in study.variants:
         own = [cell for cell in grid if cell.variant is variant]
         if variant.method != "fp":  # the rest of a job is checked once the full-precision tracker is there
             budgets = tuple(dict.fromkeys(cell.budget for cell in own if cell.budget is not None))
             check(replace(cell_job(study, own[0], sources), budgets=budgets, full_precision=None, plan=None))
-    sources.data.caches()
-    sources.data.cut_outs()
+    print(f"{sources.study}: on {', '.join([*sources.identity['data'], *sources.identity['benchmarks']])}")
+    for base in bases:
+        if _finished(sources.base(base)):
+            train_base(study, base, sources)
+
+
+def _bases(grid: list[Cell]) -> list[str]:
+    """Names of the full-precision trackers that cells start from."""
+    return sorted({cell.variant.base for cell in grid if not cell.variant.widths})
 
 
 def _all(function: Callable[..., None], calls: list[tuple[Any, ...]], workers: int,
@@ -115,10 +125,9 @@ def _line(row: Row) -> str:
     facts = row.facts
     scores = ", ".join(f"{name} AO {found['ao']:.3f} success {found['success']:.3f}"
                        for name, found in facts["benchmarks"].items())
-    losses = {name: sum(values) / len(values) for name, values in facts["held_out"].items()}
+    losses = ", ".join(f"{name} {sum(values.values()) / len(values):.3f}" for name, values in facts["held_out"].items())
     minutes = sum(facts["seconds"].values()) / 60
-    return (f"{row.cell.name}: ratio {facts['ratio']:.3f}, held-out task {losses['task']:.3f} teacher "
-            f"{losses['teacher']:.3f}, {scores}; {minutes:.0f} min of training")
+    return f"{row.cell.name}: ratio {facts['ratio']:.3f}, held-out {losses}, {scores}; {minutes:.0f} min of training"
 
 
 class _Progress:

@@ -1,8 +1,6 @@
-"""Variants against each other: means over seeds, and differences paired over what was measured alike.
+"""Finished trainings by variant and budget: their numbers, and what separates them.
 
-All cells see the same held-out batches and the same targets. A variant's value for a batch or a target is its mean
-over seeds; a difference is taken batch by batch or target by target, and its standard error is that over these. The
-spread over seeds is told beside it, since it is another thing: how much luck there is in one training.
+All trainings see the same held-out pairs and the same targets, so that losses and overlaps are paired over sequences.
 """
 
 from __future__ import annotations
@@ -12,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.multi_start import Difference, difference
+from eval.study.interval import Interval, difference
+from eval.study.plan import Variant
 from eval.study.rows import Row
 
 
@@ -20,32 +19,27 @@ from eval.study.rows import Row
 class Group:
     """The finished seeds of one variant at one budget."""
 
-    variant: str
+    variant: Variant
     budget: float | None
     rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the variant."""
+        return self.variant.name
 
     def mean(self, *keys: str) -> float:
         """Mean over seeds of a number in the rows, found by its keys; NaN where a row has none."""
         return float(np.mean([_found(row.facts, keys) for row in self.rows]))
 
-    def batches(self, loss: str) -> dict[str, float]:
-        """A held-out loss by batch, mean over seeds."""
-        return _mean([{str(batch): value for batch, value in enumerate(row.facts["held_out"][loss])}
-                      for row in self.rows])
+    def losses(self, loss: str) -> np.ndarray:
+        """A held-out loss, (seeds, sequences)."""
+        return np.array([list(row.facts["held_out"][loss].values()) for row in self.rows])
 
-    def targets(self, benchmarks: Sequence[str]) -> dict[str, float]:
-        """Mean overlap from many starts by target, mean over seeds."""
-        return _mean([{f"{name}/{target}": value for name in benchmarks
-                       for target, value in row.facts["benchmarks"][name]["starts"].items()} for row in self.rows])
-
-    def losses(self, loss: str) -> list[float]:
-        """A held-out loss by seed."""
-        return [float(np.mean(row.facts["held_out"][loss])) for row in self.rows]
-
-    def starts(self, benchmarks: Sequence[str]) -> list[float]:
-        """Mean overlap from many starts by seed."""
-        alone = [Group(self.variant, self.budget, (row,)) for row in self.rows]
-        return [float(np.mean(list(one.targets(benchmarks).values()))) for one in alone]
+    def overlaps(self, benchmarks: Sequence[str]) -> np.ndarray:
+        """Mean overlap from many starts, (seeds, targets)."""
+        return np.array([[value for name in benchmarks for value in row.facts["benchmarks"][name]["starts"].values()]
+                         for row in self.rows])
 
 
 def groups(rows: Sequence[Row]) -> list[Group]:
@@ -53,21 +47,28 @@ def groups(rows: Sequence[Row]) -> list[Group]:
     found: dict[tuple[str, float | None], list[Row]] = {}
     for row in rows:
         found.setdefault((row.cell.variant.name, row.cell.budget), []).append(row)
-    return [Group(*key, tuple(members)) for key, members in found.items()]
+    return [Group(members[0].cell.variant, members[0].cell.budget, tuple(members)) for members in found.values()]
 
 
-def loss_difference(group: Group, other: Group, loss: str) -> Difference | None:
-    """Held-out loss minus another's, paired over batches."""
-    return difference(group.batches(loss), other.batches(loss))
+def full_precision_of(group: Group, made: Sequence[Group]) -> Group | None:
+    """The full-precision tracker that a group started from; None while it is not measured, and of several widths."""
+    return next((other for other in made if other.variant.method == "fp"
+                 and other.variant.base == group.variant.base and not group.variant.widths), None)
 
 
-def overlap_difference(group: Group, other: Group, benchmarks: Sequence[str]) -> Difference | None:
-    """Overlap from many starts minus another's, paired over targets."""
-    return difference(group.targets(benchmarks), other.targets(benchmarks))
+def loss_difference(group: Group, other: Group, loss: str) -> Interval:
+    """Held-out loss minus another's."""
+    return difference(group.losses(loss), other.losses(loss))
 
 
-def _mean(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {key: float(np.mean([one[key] for one in values])) for key in values[0]}
+def overlap_difference(group: Group, other: Group, benchmarks: Sequence[str]) -> Interval:
+    """Overlap from many starts minus another's."""
+    return difference(group.overlaps(benchmarks), other.overlaps(benchmarks))
+
+
+def knows_the_draws(group: Group, other: Group) -> bool:
+    """Whether the luck of all trainings is in their difference; a full-precision tracker is given, not drawn."""
+    return all(len(one.rows) > 1 or one.variant.method == "fp" for one in (group, other))
 
 
 def _found(facts: Mapping, keys: Sequence[str]) -> float:

@@ -12,9 +12,15 @@ from datasets.files import replacing
 from eval.reporting.looks import Look, assign_looks
 from eval.study.compare import Group
 
+# By the name of the loss.
+TITLES = {"teacher": "held-out loss to the full-precision tracker", "task": "held-out loss"}
 
-def draw(made: Sequence[Group], benchmarks: Sequence[str], path: Path) -> bool:
+
+def draw(made: Sequence[Group], benchmarks: Sequence[str], loss: str, path: Path) -> bool:
     """Draw the finished variants; bars are the range over seeds. Nothing is drawn of fewer than two.
+
+    Args:
+        loss: the held-out loss to show.
 
     Returns:
         Whether there is a picture.
@@ -24,12 +30,12 @@ def draw(made: Sequence[Group], benchmarks: Sequence[str], path: Path) -> bool:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels: list[tuple[str, Callable[[Group], list[float]]]] = [
-        ("held-out loss to the teacher", lambda group: group.losses("teacher")),
-        ("mean overlap from many starts", lambda group: group.starts(benchmarks)),
+    panels: list[tuple[str, Callable[[Group], np.ndarray]]] = [
+        (TITLES[loss], lambda group: group.losses(loss).mean(axis=1)),
+        ("mean overlap from many starts", lambda group: group.overlaps(benchmarks).mean(axis=1)),
     ]
     budgets = len({group.budget for group in made if group.budget is not None}) > 1
-    names = list(dict.fromkeys(group.variant for group in made))
+    names = list(dict.fromkeys(group.name for group in made))
     figure = Figure(figsize=(11, 4.5 if budgets else 1.5 + 0.3 * len(made)), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     looks = assign_looks(names)
@@ -47,10 +53,10 @@ def draw(made: Sequence[Group], benchmarks: Sequence[str], path: Path) -> bool:
     return True
 
 
-def _over_budget(axes: Any, made: Sequence[Group], values: Callable[[Group], list[float]],
+def _over_budget(axes: Any, made: Sequence[Group], values: Callable[[Group], np.ndarray],
                  looks: dict[str, Look]) -> None:
     for name, look in looks.items():
-        own = sorted((group for group in made if group.variant == name), key=lambda group: group.budget or 0)
+        own = sorted((group for group in made if group.name == name), key=lambda group: group.budget or 0)
         style = {"color": look.colour, "linestyle": look.dash, "label": name}
         if own[0].budget is None:  # has one place on the axis, and is a level for the others
             axes.axhline(np.mean(values(own[0])), linewidth=1.5, **style)
@@ -63,11 +69,11 @@ def _over_budget(axes: Any, made: Sequence[Group], values: Callable[[Group], lis
     axes.set_xlabel("budget, share of the full-precision FLOPs")
 
 
-def _side_by_side(axes: Any, made: Sequence[Group], values: Callable[[Group], list[float]],
+def _side_by_side(axes: Any, made: Sequence[Group], values: Callable[[Group], np.ndarray],
                   looks: dict[str, Look]) -> None:
     for place, group in enumerate(made):
-        look = looks[group.variant]
+        look = looks[group.name]
         seen = values(group)
         axes.plot(seen, [place] * len(seen), marker=look.marker, color=look.colour, linestyle="")
-    axes.set_yticks(range(len(made)), [group.variant for group in made])
+    axes.set_yticks(range(len(made)), [group.name for group in made])
     axes.invert_yaxis()

@@ -6,45 +6,52 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from mmengine.config import Config
 from torch.utils.data import DataLoader
 
 from datasets.lmdb_cache import LmdbCache
-from datasets.pairs import PairDataset, PairOptions
+from datasets.pairs import PairDataset
 from tracker.checkpoint import load_checkpoint
 from tracker.losses import Distillation
 from tracker.training.module import PairTrainer
+from tracker.validation import pair_options
 
 SEED = 2_000_003  # of no training phase
 
 
-def held_out_losses(checkpoint: Path, teacher: Path, caches: Sequence[LmdbCache], options: PairOptions,
-                    batches: int, batch_size: int, device: str = "cpu") -> dict[str, list[float]]:
-    """Losses of a trained network on the same validation pairs for all, a number a batch.
+def held_out_pairs(caches: Sequence[LmdbCache], config: Config, batches: int) -> dict[str, DataLoader]:
+    """So many batches of pairs of each sequence, by its name.
 
     Args:
-        teacher: the full-precision tracker whose maps and features are to be met.
         caches: of sequences that are not trained on.
-        options: how pairs are drawn.
+        config: how pairs are drawn, and how many are a batch.
+    """
+    size = config.data.batch_size
+    alone = [(cache.only(name), name) for cache in caches for name in cache.names]
+    return {name: DataLoader(PairDataset([cache], batches * size, SEED + number, pair_options(config, "finetune")),
+                             size)
+            for number, (cache, name) in enumerate(alone)}
+
+
+def held_out_losses(checkpoint: Path, teacher: Path | None, pairs: dict[str, DataLoader],
+                    device: str = "cpu") -> dict[str, dict[str, float]]:
+    """Losses of a trained network, a number a sequence.
+
+    Args:
+        teacher: the full-precision tracker whose maps and features are to be met; None leaves that loss out.
+        pairs: by sequence, the same for all that are compared.
 
     Returns:
-        ``task``: against the true boxes; ``teacher``: against the teacher's maps and features, 0 for itself;
-        ``features``: of that, the squared error of the features in units of their variance.
+        ``task``: against the true boxes; ``teacher``: against the teacher's maps and features, 0 for itself.
     """
-    network, _ = load_checkpoint(checkpoint, device)
-    trainer = PairTrainer(network, "float32", load_checkpoint(teacher, device)[0], Distillation()).eval()
-    pairs = PairDataset(caches, batches * batch_size, SEED, options)
-    losses: dict[str, list[float]] = {"task": [], "teacher": [], "features": []}
+    known = None if teacher is None else load_checkpoint(teacher, device)[0]
+    trainer = PairTrainer(load_checkpoint(checkpoint, device)[0], "float32", known, Distillation()).eval()
+    losses: dict[str, dict[str, float]] = {"task": {}} if teacher is None else {"task": {}, "teacher": {}}
     with torch.no_grad():
-        for batch in DataLoader(pairs, batch_size):
-            found = trainer(**{name: value.to(device) for name, value in batch.items()})
-            for name, parts in _parts(found).items():
-                losses[name].append(float(sum(parts)))
+        for name, batches in pairs.items():
+            found = [trainer(**{key: value.to(device) for key, value in batch.items()}) for batch in batches]
+            for loss, values in losses.items():
+                parts = [float(part) for one in found for key, part in one.items()
+                         if (loss == "teacher") == (key == "loss_features" or key.startswith("loss_teacher"))]
+                values[name] = sum(parts) / len(found)
     return losses
-
-
-def _parts(found: dict[str, Tensor]) -> dict[str, list[Tensor]]:
-    taught = {name: value for name, value in found.items()
-              if name == "loss_features" or name.startswith("loss_teacher")}
-    return {"task": [value for name, value in found.items() if name not in taught],
-            "teacher": list(taught.values()), "features": [found["loss_features"]]}

@@ -13,7 +13,7 @@ from tracker.online import load_tracker
 
 
 def measure(checkpoint: Path, benchmarks: list[Dataset], out: Path, device: str, threads: int) -> dict[str, Any]:
-    """Track every sequence of the benchmarks in this process.
+    """Track every sequence of the benchmarks, in one other process.
 
     Args:
         out: for the result files, a folder a benchmark.

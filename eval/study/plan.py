@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from b2nn.search import STRATEGIES
 from tracker.errors import TrackerError
 
 STUDIES = Path(__file__).parent / "configs"
-METHODS = (*STRATEGIES, "pruned", "bnn", "fp")
 
 
 @dataclass(frozen=True)
@@ -24,10 +21,14 @@ class Variant:
     Attributes:
         name: in tables.
         method: as `train_tracker.py --method`; ``fp`` measures the full-precision tracker itself.
-        overrides: fields of the configuration that differ from the study's, such as ``{"search.granularity": 4}``.
+        overrides: fields of the configuration, such as ``{"search.granularity": 4}``; they win over the base's and
+            the study's.
         base: which of the study's full-precision trackers it starts from.
         plan_of: a variant whose plan of the same budget and seed replaces the search.
         budgets, seeds: None are the study's.
+        rival: the variant that it is compared with, at the same budget; None is the study's.
+        widths: of the backbone, to search along with the plan. The full-precision tracker of each is then trained by
+            the variant itself, with the overrides of its base.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Variant:
     plan_of: str | None = None
     budgets: tuple[float, ...] | None = None
     seeds: tuple[int, ...] | None = None
+    rival: str | None = None
+    widths: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,13 @@ class Study:
         title: of its chapter.
         question: what it asks, a paragraph.
         config: preset or file that everything is trained by.
-        overrides: fields of the configuration, for everything.
-        bases: the full-precision trackers by name, each with its own overrides.
+        overrides: fields of the configuration, for everything; those of bases and variants win over them.
+        bases: the full-precision trackers by name, each with overrides for all that starts from it; they win over the
+            study's.
         variants: see `Variant`.
         budgets, seeds: of every variant that has none of its own.
-        rival: the variant that others at the same budget are compared with.
-        held_out_batches: of validation pairs, each of the configuration's batch size.
+        rival: the variant that those are compared with that name none; None compares them with none.
+        held_out_batches: of validation pairs for each sequence, of the batch size of `config` with `overrides`.
     """
 
     title: str
@@ -63,8 +67,33 @@ class Study:
     bases: dict[str, dict[str, Any]] = field(default_factory=lambda: {"base": {}})
     budgets: tuple[float, ...] = (0.15, 0.3, 0.5)
     seeds: tuple[int, ...] = (0,)
-    rival: str = "random"
-    held_out_batches: int = 16
+    rival: str | None = None
+    held_out_batches: int = 2
+
+    def variant(self, name: str) -> Variant:
+        """The variant of a name."""
+        return next(variant for variant in self.variants if variant.name == name)
+
+    def budgets_of(self, variant: Variant) -> tuple[float, ...] | tuple[None]:
+        """What a variant is trained at; widths of ``bnn`` compete within a budget."""
+        if variant.method == "fp" or (variant.method == "bnn" and not variant.widths):
+            return (None,)
+        return variant.budgets or self.budgets
+
+    def seeds_of(self, variant: Variant) -> tuple[int, ...]:
+        """What a variant is trained with; full-precision trackers have one."""
+        return (0,) if variant.method == "fp" else variant.seeds or self.seeds
+
+    def rival_of(self, variant: Variant) -> str | None:
+        """Name of the variant that another is compared with."""
+        rival = variant.rival or self.rival
+        return None if rival == variant.name else rival
+
+    @property
+    def loss(self) -> str:
+        """The held-out loss to compare by: ``teacher``, or ``task`` where variants have several teachers."""
+        one = len({variant.base for variant in self.variants}) == 1
+        return "teacher" if one and not any(variant.widths for variant in self.variants) else "task"
 
 
 @dataclass(frozen=True)
@@ -82,46 +111,27 @@ class Cell:
         return f"{self.variant.name}{budget}-seed{self.seed}"
 
 
-def load_study(name_or_path: str) -> Study:
-    """A study by the name of its file in `eval/study/configs`, or a file of one's own.
+def read_study(path: Path) -> Study:
+    """The study in a file, its fields known; what they say is not checked yet.
 
     Raises:
-        TrackerError: no such study, or a field that cannot be used, named.
+        TrackerError: the file is broken, or a field is unknown or missing.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".py":
-        path = STUDIES / f"{name_or_path}.py"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in STUDIES.glob("*.py")))
-        raise TrackerError(f"--config {name_or_path}: no such study; choose {known} or name a .py file")
     try:
         content = {name: value for name, value in Config.fromfile(path).to_dict().items() if not name.startswith("_")}
     except Exception as error:
         raise TrackerError(f"--config {path}: {error}") from error
     content["variants"] = [_made(Variant, variant, f"{path}: variants: ") for variant in content.get("variants", ())]
-    study = _made(Study, content, f"{path}: ")
-    _check(study, path)
-    return study
+    return _made(Study, content, f"{path}: ")
 
 
 def cells(study: Study) -> list[Cell]:
     """All trainings, in the order to do them: first one seed of everything, plans before those who take them over."""
-    grid = [Cell(variant, budget, seed)
+    grid = [(round_, Cell(variant, budget, seed))
             for variant in study.variants
-            for budget in (_budgets(study, variant))
-            for seed in (variant.seeds or study.seeds)]
-    return sorted(grid, key=lambda cell: (_round(study, cell), cell.variant.plan_of is not None))
-
-
-def _budgets(study: Study, variant: Variant) -> Sequence[float | None]:
-    if variant.method in ("fp", "bnn"):
-        return (None,)
-    return variant.budgets or study.budgets
-
-
-def _round(study: Study, cell: Cell) -> int:
-    """0 for the first seed of a variant, and so on."""
-    return list(cell.variant.seeds or study.seeds).index(cell.seed)
+            for budget in study.budgets_of(variant)
+            for round_, seed in enumerate(study.seeds_of(variant))]
+    return [cell for _, cell in sorted(grid, key=lambda pair: (pair[0], pair[1].variant.plan_of is not None))]
 
 
 def _made(kind: type, content: Any, where: str) -> Any:
@@ -136,22 +146,3 @@ def _made(kind: type, content: Any, where: str) -> Any:
         return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
     except TypeError as error:
         raise TrackerError(f"{where}{error}") from error
-
-
-def _check(study: Study, path: Path) -> None:
-    by_name: Mapping[str, Variant] = {variant.name: variant for variant in study.variants}
-    if not study.variants:
-        raise TrackerError(f"{path}: variants is empty; name at least one")
-    if len(by_name) < len(study.variants):
-        raise TrackerError(f"{path}: two variants have the same name")
-    for variant in study.variants:
-        where = f"{path}: variant {variant.name!r}"
-        if variant.method not in METHODS:
-            raise TrackerError(f"{where}: method {variant.method!r} is unknown; choose one of {', '.join(METHODS)}")
-        if variant.base not in study.bases:
-            raise TrackerError(f"{where}: base {variant.base!r} is not one of {', '.join(study.bases)}")
-        if variant.plan_of is not None and variant.plan_of not in by_name:
-            raise TrackerError(f"{where}: plan_of {variant.plan_of!r} is no variant")
-        for budget in variant.budgets or study.budgets:
-            if not (math.isfinite(budget) and 0 < budget <= 1):
-                raise TrackerError(f"{where}: budget {budget} is not in (0, 1]")

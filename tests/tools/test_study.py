@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +23,13 @@ overrides = {
     "runtime.precision": "float32"}
 budgets = (0.5,)
 held_out_batches = 2
+rival = "mixbin"
 variants = [
     dict(name="taken over", plan_of="mixbin"),
     dict(name="full precision", method="fp"),
     dict(name="mixbin"),
+    dict(name="wider", widths=(0.125, 0.1875), overrides={
+        "search.width.iterations": 2, "search.width.held_out_batches": 2}),
 ]
 """
 
@@ -38,34 +45,79 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
-def run(folder: Path, *more: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "study.py"), "--config", str(folder / "tiny.py"), "--got10k",
-         str(folder / "got10k"), "--work-dir", str(folder / "work"), *more],
-        capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
+def command(folder: Path, *more: str) -> list[str]:
+    return [str(ROOT / "tools" / "study.py"), "--config", str(folder / "tiny.py"), "--got10k", str(folder / "got10k"),
+            "--work-dir", str(folder / "work"), *more]
 
 
-def test_a_study_trains_measures_writes_and_goes_on(folder):
+@pytest.fixture
+def call(folder, monkeypatch, capsys):
+    """The command in this process, which takes no time to begin: exit code, output and errors."""
+    from tracker.cli import run
+
+    def serial(function: Callable[..., None], calls: list[tuple[Any, ...]], *_: Any) -> Iterator[tuple[int, None]]:
+        for number, arguments in enumerate(calls):
+            function(*arguments)
+            yield number, None
+
+    for module in ("eval.study.command", "eval.runner"):
+        monkeypatch.setattr(f"{module}.in_processes", serial)
+    monkeypatch.setattr("tracker.training.fitting.BATCHNORM_BATCHES", 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+
+    def call(*more: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", command(folder, *more))
+        with pytest.raises(SystemExit) as left:
+            run(runpy.run_path(sys.argv[0])["main"])
+        shown = capsys.readouterr()
+        return int(left.value.code), shown.out, shown.err
+
+    return call
+
+
+def test_a_study_trains_measures_writes_and_goes_on(folder, call):
     document = folder / "RESULTS.md"
-    done = run(folder, "--document", str(document), "--only", "full precision")
+    done = subprocess.run([sys.executable, *command(folder, "--document", str(document), "--only", "full precision")],
+                          capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[1/1, about 0 min left]  full precision-seed0: ratio 1.000" in done.stdout
-    assert "1 of 3 trainings done" in document.read_text()
+    assert "1 of 4 trainings done" in document.read_text()
 
-    done = run(folder, "--document", str(document))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 trainings, 1 done before" in done.stdout
-    assert "3 of 3 trainings done" in document.read_text()
+    code, out, err = call("--document", str(document))
+    assert code == 0, out + err
+    assert "4 trainings, 1 done before" in out
+    assert "4 of 4 trainings done" in document.read_text()
     runs = folder / "work" / "tiny" / "runs"
     plans = [runs / name / "seed0" / "mixbin-0.5" / "plan.json" for name in ("mixbin", "taken over")]
     assert plans[0].read_text() == plans[1].read_text()
+    assert (runs / "wider" / "seed0" / "fp-w0.1875" / "checkpoint.pth").is_file()
     assert (folder / "images" / "study-tiny.png").is_file()
+    row = json.loads((folder / "work" / "tiny" / "rows" / "mixbin-0.5-seed0.json").read_text())
+    assert row["iterations"]["search"] == 2
+    assert row["full_precision_seconds"] > 0
 
-    (folder / "tiny.py").write_text(STUDY.replace("held_out_batches = 2", "held_out_batches = 3"))
-    other = run(folder)
+
+@pytest.mark.parametrize(("before", "after", "message"), [
+    ("held_out_batches = 2", "held_out_batches = 3", "made by other settings, of other data"),
+    ('"fp.iterations": 2', '"fp.iterations": 3', "the run was made with another fp.iterations (2, not 3)"),
+])
+def test_what_other_settings_made_is_refused(folder, call, before, after, message):
+    assert call("--only", "full precision")[0] == 0
+    (folder / "tiny.py").write_text(STUDY.replace(before, after))
+    code, _, err = call()
     (folder / "tiny.py").write_text(STUDY)
-    assert (other.returncode, other.stderr.count("\n")) == (2, 1)
-    assert "made by other settings of the study" in other.stderr
+    assert (code, err.count("\n")) == (2, 1)
+    assert message in err
+
+
+def test_a_full_precision_tracker_of_other_data_is_refused(folder, call):
+    from datasets.synthetic import SyntheticOptions, ensure
+
+    assert call("--only", "full precision")[0] == 0
+    ensure(folder / "other", SyntheticOptions(train_sequences=3, val_sequences=1, train_frames=20, val_frames=20))
+    code, _, err = call("--got10k", str(folder / "other"), "--lmdb", str(folder / "lmdb"))
+    assert code == 2
+    assert "made with another run.data" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -77,9 +129,9 @@ def test_a_study_trains_measures_writes_and_goes_on(folder):
     (["--masks", "nowhere"], "--masks: needs --objects"),
     (["--teacher", "nanotrack_v2"], "--teacher-weights"),
 ])
-def test_bad_options_are_one_line(folder, arguments, message):
-    done = run(folder, "--work-dir", str(folder / "other"), *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not (folder / "other").exists()
+def test_bad_options_are_one_line(folder, call, arguments, message):
+    code, _, err = call("--work-dir", str(folder / "none"), *arguments)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (folder / "none").exists()

@@ -3,7 +3,7 @@
 title = "Activations"
 question = """
 BinReLU was proposed for partly binary networks. Is it better than ReLU, PReLU and RPReLU, and where? Each activation
-has a full-precision tracker of its own, trained shorter than that of the other studies.
+has a full-precision tracker of its own, trained shorter than that of the other studies, and is compared with PReLU.
 """
 config = "nano"
 overrides = {
@@ -11,10 +11,8 @@ overrides = {
     "data.weights.lasot": 0.3, "data.weights.images": 1.2, "data.weights.synthetic": 0.3,
 }
 budgets = (0.3,)
-rival = "all binary, prelu"
-held_out_batches = 16
 _names = ("prelu", "relu", "rprelu", "binrelu")
 bases = {name: {"model.backbone.activation": name} for name in _names}
-variants = [dict(name=f"{what}, {name}", method=method, base=name)
+variants = [dict(name=f"{what}, {name}", method=method, base=name, rival=f"{what}, prelu")
             for what, method in (("full precision", "fp"), ("mixbin", "mixbin"), ("all binary", "bnn"))
             for name in _names]

@@ -26,6 +26,13 @@ variants = [
     dict(name="blocks distilled", method="bnn", overrides={"finetune.distillation.blocks": 1.0}),
     dict(name="no distillation", method="bnn", overrides={
         "finetune.distillation.cls": 0.0, "finetune.distillation.box": 0.0, "finetune.distillation.features": 0.0}),
+    dict(name="classes distilled alone", method="bnn", overrides={
+        "finetune.distillation.box": 0.0, "finetune.distillation.features": 0.0}),
+    dict(name="boxes distilled alone", method="bnn", overrides={
+        "finetune.distillation.cls": 0.0, "finetune.distillation.features": 0.0}),
+    dict(name="features distilled alone", method="bnn", overrides={
+        "finetune.distillation.cls": 0.0, "finetune.distillation.box": 0.0}),
+    dict(name="weights not averaged", method="bnn", overrides={"runtime.ema": 0.0}),
     dict(name="adabin, two steps", method="bnn", overrides={
         "finetune.recipe.scale": "adabin", "finetune.recipe.real_weights": 0.5}),
 ]

@@ -3,7 +3,7 @@
 title = "The smallest budgets, and the plain XNOR recipe"
 question = """
 The better the binary layers, the less it matters which ones they are. So the same comparison close to the floor (about
-.06), and with XNOR-Net's recipe.
+.06), and with XNOR-Net's recipe, at these and a larger budget.
 """
 config = "nano"
 overrides = {
@@ -14,9 +14,9 @@ budgets = (0.08, 0.1)
 _xnor = {"finetune.recipe.scale": "xnor", "finetune.recipe.estimator": "ste"}
 variants = [
     dict(name="full precision", method="fp"),
-    dict(name="mixbin", method="mixbin"),
+    dict(name="mixbin", method="mixbin", rival="random"),
     dict(name="random", method="random", seeds=(0, 1, 2)),
-    dict(name="sensitivity", method="sensitivity"),
-    dict(name="mixbin, xnor", method="mixbin", overrides=_xnor, budgets=(0.15,)),
-    dict(name="random, xnor", method="random", overrides=_xnor, budgets=(0.15,), seeds=(0, 1, 2)),
+    dict(name="sensitivity", method="sensitivity", rival="random"),
+    dict(name="mixbin, xnor", method="mixbin", overrides=_xnor, budgets=(*budgets, 0.15), rival="random, xnor"),
+    dict(name="random, xnor", method="random", overrides=_xnor, budgets=(*budgets, 0.15), seeds=(0, 1, 2)),
 ]
