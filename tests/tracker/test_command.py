@@ -8,7 +8,7 @@ import pytest
 from datasets.opencv import cv2
 from datasets.synthetic import SyntheticOptions, ensure
 from tracker.errors import TrackerError
-from tracker.training import command
+from tracker.training import command, data
 
 TINY = SyntheticOptions(train_sequences=2, val_sequences=0, train_frames=2, size=(96, 96))
 NOTHING = dict.fromkeys(("budget", "lasot", "images", "objects", "masks", "lmdb", "work_dir", "plan", "pretrained",
@@ -19,7 +19,7 @@ NOTHING = dict.fromkeys(("budget", "lasot", "images", "objects", "masks", "lmdb"
 def jobs(tmp_path, monkeypatch):
     """Run the command in an empty folder where the embedded set is tiny; gives what would have been trained."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command.generated, "SyntheticOptions", lambda: TINY)
+    monkeypatch.setattr(data.generated, "SyntheticOptions", lambda: TINY)
     taken = []
     monkeypatch.setattr(command, "train", lambda job: taken.append(job) or [])
     real = ensure(tmp_path / "GOT-10k", TINY)
