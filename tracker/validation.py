@@ -144,9 +144,19 @@ class SearchSection(PhaseSection):
 
 @dataclass(frozen=True)
 class FinetuneSection(PhaseSection):
-    """The phase that trains the partly binary network, with its recipe; the binary branches of a search share it."""
+    """The phase that trains the partly binary network, with its recipe; the binary branches of a search share it.
 
+    Attributes:
+        latent_lr: learning rate of the latent weights of binary layers; None: that of all others. Only signs count of
+            them, so that they stand, and need, larger steps.
+    """
+
+    latent_lr: float | None = None
     recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self, "above 0", latent_lr=self.latent_lr is None or self.latent_lr > 0)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ import torch
 from hypothesis import strategies
 from mmengine.hooks import Hook
 
+from b2nn.convert import binarize, latent_weights
 from b2nn.errors import BudgetError, PlanError
+from b2nn.plan import make_plan
 from b2nn.search.relaxation import Relaxation
 from datasets.pairs import PairDataset
 from tests.tracker.conftest import TINY
@@ -183,6 +185,19 @@ def test_no_weight_decay_on_latent_weights_norms_and_gates():
     assert all(id(weight) not in decayed for weight in relaxation.latent_weights())
     assert [group["weight_decay"] for group in groups] == [1e-4, 0, 0]
     assert groups[2]["params"] == [relaxation.psi]
+
+
+def test_latent_weights_have_a_learning_rate_of_their_own():
+    network = build_network(TINY)
+    table = cost_table(network)
+    full = [unit.name for unit in table.eligible[:2]]
+    binarize(network, make_plan(table, full, None, "x", 0), table)
+    groups = parameter_groups(PairTrainer(network), 1e-3, 1e-4, latent_lr=5e-3)
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    latent = {id(weight) for weight in latent_weights(network)}
+    assert len(latent) == len(table.eligible) - 2
+    assert all(rates[id(parameter)] == (5e-3 if id(parameter) in latent else 1e-3)
+               for parameter in network.parameters())
 
 
 @pytest.mark.parametrize(("budget", "message"), [(0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (0.001, "floor")])

@@ -40,7 +40,8 @@ def fit(job: Job, phase: str, folder: Path, label: str, trainer: PairTrainer | M
     """
     options = section(job.config, phase)
     iterations = iterations or options.iterations
-    settings = PhaseSettings(iterations, options.lr, options.weight_decay, ema=job.config.runtime.ema)
+    settings = PhaseSettings(iterations, options.lr, options.weight_decay, options.get("latent_lr"),
+                             ema=job.config.runtime.ema)
     seconds = run_phase(trainer, settings, loader(job, phase, iterations), folder, label, job.config.runtime, job.seed,
                         job.device)
 

@@ -87,26 +87,31 @@ class PairTrainer(BaseModel):
         return losses.anchor_free(predictions, targets.anchor_free(box, positive, self.network.grid()))
 
 
-def parameter_groups(trainer: BaseModel, lr: float, weight_decay: float, gate_lr: float = 0.0) -> list[dict]:
-    """Groups for AdamW: decay only for real-valued kernels; none for latent weights, norms, biases and gates.
+def parameter_groups(trainer: BaseModel, lr: float, weight_decay: float, gate_lr: float = 0.0,
+                     latent_lr: float | None = None) -> list[dict]:
+    """Groups for AdamW, gates last: decay only for real-valued kernels, none for latent weights, norms, biases, gates.
 
     Decay pulls a latent weight towards zero, where its sign flips by chance.
+
+    Args:
+        latent_lr: of the weights of binary layers, None: `lr`. Weights under gates may yet stay real and have `lr`.
     """
     latent = {id(weight) for weight in latent_weights(trainer.network)}
-    if trainer.relaxation is not None:  # while gates are open every unit's weight may yet become bits
-        latent |= {id(weight) for weight in trainer.relaxation.latent_weights()}
-    decay, free, gates = [], [], []
+    # While gates are open every unit's weight may yet become bits.
+    undecided = {id(weight) for weight in trainer.relaxation.latent_weights()} if trainer.relaxation else set()
+    decay, free, bits, gates = [], [], [], []
     for name, parameter in trainer.named_parameters():
         if name == "relaxation.psi":
             gates.append(parameter)
-        elif parameter.ndim > 1 and id(parameter) not in latent:
+        elif id(parameter) in latent:
+            bits.append(parameter)
+        elif parameter.ndim > 1 and id(parameter) not in undecided:
             decay.append(parameter)
         else:
             free.append(parameter)
-    groups = [dict(params=decay, lr=lr, weight_decay=weight_decay), dict(params=free, lr=lr, weight_decay=0.0)]
-    if gates:
-        groups.append(dict(params=gates, lr=gate_lr, weight_decay=0.0))
-    return groups
+    groups = [dict(params=decay, lr=lr, weight_decay=weight_decay), dict(params=free, lr=lr, weight_decay=0.0),
+              dict(params=bits, lr=latent_lr or lr, weight_decay=0.0), dict(params=gates, lr=gate_lr, weight_decay=0.0)]
+    return [group for group in groups if group["params"]]
 
 
 @contextmanager

@@ -33,6 +33,7 @@ class PhaseSettings:
     Attributes:
         iterations: batches.
         lr, weight_decay: of the weights.
+        latent_lr: of the latent weights of binary layers; None: `lr`.
         gate_lr: of MixBin's gates, constant.
         ema: decay of the averaged weights that the phase returns, less in a short phase, see `averaging_momentum`;
             0 returns the last ones.
@@ -41,6 +42,7 @@ class PhaseSettings:
     iterations: int
     lr: float
     weight_decay: float
+    latent_lr: float | None = None
     gate_lr: float = 0.0
     ema: float = 0.0
 
@@ -67,7 +69,7 @@ def run_phase(trainer: PairTrainer | MimicTrainer, settings: PhaseSettings, load
     Returns:
         Seconds of training, those before interruptions included.
     """
-    groups = parameter_groups(trainer, settings.lr, settings.weight_decay, settings.gate_lr)
+    groups = parameter_groups(trainer, settings.lr, settings.weight_decay, settings.gate_lr, settings.latent_lr)
     optimizer = torch.optim.AdamW(groups, lr=settings.lr)
     progress, clock = ProgressHook(label), ClockHook()
     hooks: list[Hook] = [progress, clock, BinaryProgressHook(trainer.network), LatentWeightHook(trainer.network)]
