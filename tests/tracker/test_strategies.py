@@ -14,7 +14,7 @@ import torch
 from b2nn.errors import B2nnError
 from b2nn.mixed import MixedUnit
 from b2nn.plan import load_plan
-from tests.tracker.test_training import config
+from tests.tracker.conftest import QUICK, config
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
 from tracker.models import build_network, cost_table
@@ -22,26 +22,6 @@ from tracker.runs import find_runs
 from tracker.training import candidates, fitting
 from tracker.training.gate_plot import plot_gates
 from tracker.training.pipeline import Job, check, train
-
-QUICK = {"search.candidates": dict(train_batches=2, held_out_batches=1, batchnorm_batches=1),
-         "search.evolution": dict(population=3, generations=2, elite=1, tournament=2),
-         "search.iterative": dict(steps=1), "search.hessian": dict(probes=1), "finetune.iterations": 1}
-
-
-@pytest.fixture(scope="module")
-def full(caches, tmp_path_factory) -> Path:
-    """A work dir that holds the full-precision tracker."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("runs")
-    train(Job(config(**QUICK), ("fp",), (), folder, caches))
-    return folder
-
-
-@pytest.fixture
-def folder(full, tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(fitting, "BATCHNORM_BATCHES", 1)
-    shutil.copytree(full / "fp", tmp_path / "fp")
-    return tmp_path
 
 
 @pytest.mark.parametrize("method", ["evolution", "hessian", "sensitivity", "uniform", "random"])

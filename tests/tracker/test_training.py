@@ -17,7 +17,7 @@ from b2nn.errors import BudgetError, PlanError
 from b2nn.plan import make_plan
 from b2nn.search.relaxation import Relaxation
 from datasets.pairs import PairDataset
-from tests.tracker.conftest import TINY
+from tests.tracker.conftest import TINY, config
 from tracker.checkpoint import load_checkpoint
 from tracker.config import load_config
 from tracker.errors import TrackerError
@@ -29,15 +29,6 @@ from tracker.training.module import PairTrainer, parameter_groups
 from tracker.training.phase import PhaseSettings, averaging_momentum, newest_checkpoint, run_phase
 from tracker.training.pipeline import Job, check, train
 from tracker.training.runs import FP_SECTIONS, RunFolder
-
-
-def config(**overrides):
-    options = {
-        "model": TINY, "data.batch_size": 2, "data.workers": 0, "fp.iterations": 6, "search.iterations": 4,
-        "finetune.iterations": 4, "runtime.precision": "float32", "runtime.checkpoint_interval": 2,
-        "runtime.log_interval": 1, "runtime.ema": 0.5,
-    }
-    return load_config("demo", options | overrides)
 
 
 @pytest.fixture(scope="module")

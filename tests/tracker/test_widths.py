@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2nn.errors import BudgetError
-from tests.tracker.conftest import TINY
-from tests.tracker.test_strategies import QUICK
-from tests.tracker.test_training import config
+from tests.tracker.conftest import QUICK, TINY, config
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
 from tracker.models import build_network, cost_table
