@@ -13,6 +13,7 @@ from b2nn.errors import B2nnError, BudgetError
 from b2nn.gated import GatedUnit
 from b2nn.layers import BinaryUnit
 from b2nn.mixed import MixedUnit
+from b2nn.parts import by_layer
 from b2nn.plan import validate
 from b2nn.search.gates import MixBinOptions
 from b2nn.search.relaxation import Relaxation
@@ -203,21 +204,39 @@ def test_the_open_network_starts_as_the_full_precision_one(residual, images, tab
     assert torch.equal(residual(images), expected)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
 @pytest.mark.parametrize("budget", [0.3, 0.5, 0.8, 1.0])
-def test_finish_leaves_the_partly_binary_network(residual, images, table, budget):
-    original = copy.deepcopy(residual)
+def test_finish_leaves_the_network_of_the_plan(residual, images, table, budget, parts):
+    """What the open network computes with its gates at the plan, and what the plan makes of the original."""
+    table, original = table.split(parts), copy.deepcopy(residual)
     relaxation = Relaxation(residual, table, budget, MixBinOptions(spread=0.5))
     relaxation.set_progress(1.0)
     relaxation.set_gates()
+    for module in residual.modules():  # as training would
+        if isinstance(module, BinaryUnit):
+            nn.init.normal_(module.shift, std=0.1)
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
     residual.train()(images)
+    relaxed = copy.deepcopy(residual).eval()
     plan = relaxation.finish()
     validate(plan, table)
     assert plan.strategy == "mixbin" and plan.ratio <= budget
     assert all(plan.ratio + table.cost(name) > budget for name in plan.binary)  # no room is left
-    assert not any(isinstance(module, GatedUnit) for module in residual.modules())
-    binary = {name for name, module in residual.named_modules() if isinstance(module, BinaryUnit)}
-    assert binary == set(plan.binary)
-    # It is the network that the plan makes of the original: weights and statistics load into that one.
+    for name, module in relaxed.named_modules():
+        if isinstance(module, GatedUnit):
+            module.z = torch.zeros(len(module.full.weight))
+            for part in by_layer(plan.full).get(name, []):
+                module.z[part.rows] = 1
+    assert torch.allclose(residual.eval()(images), relaxed(images), atol=1e-5)
+    kinds = {kind: {name for name, module in residual.named_modules() if isinstance(module, kind)}
+             for kind in (GatedUnit, BinaryUnit, MixedUnit)}
+    full, binary = by_layer(plan.full), by_layer(plan.binary)
+    assert not kinds[GatedUnit]
+    assert kinds[MixedUnit] == full.keys() & binary.keys() and (parts == 1 or budget == 1 or kinds[MixedUnit])
+    assert {name.removesuffix(".binary") for name in kinds[BinaryUnit]} == binary.keys()
+    # Weights and statistics load into the network that the plan makes of the original.
     binarize(original, plan, table).load_state_dict(residual.state_dict())
     assert torch.equal(original.eval()(images), residual.eval()(images))
 
@@ -312,33 +331,6 @@ def test_each_part_has_a_gate_over_its_channels(residual, images, parts):
     assert (relaxation.psi.grad != 0).all()
     relaxation.set_progress(0.6)
     assert relaxation.ratio().item() == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("budget", [0.3, 0.5, 0.8, 1.0])
-def test_finish_leaves_the_mix_of_parts(residual, images, parts, budget):
-    original = copy.deepcopy(residual)
-    relaxation = Relaxation(residual, parts, budget, MixBinOptions(spread=0.5))
-    relaxation.set_progress(1.0)
-    relaxation.set_gates()
-    for module in residual.modules():  # as training would
-        if isinstance(module, BinaryUnit):
-            nn.init.normal_(module.shift, std=0.1)
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
-            nn.init.normal_(module.weight)
-            nn.init.normal_(module.bias)
-    residual.train()(images)
-    relaxed = copy.deepcopy(residual).eval()
-    plan = relaxation.finish()
-    validate(plan, parts)
-    for name, module in relaxed.named_modules():
-        if isinstance(module, GatedUnit):
-            half = len(module.full.weight) // 2
-            kept = [f"{name}[0:{half}]" in plan.full, f"{name}[{half}:{2 * half}]" in plan.full]
-            module.z = torch.tensor(kept).float().repeat_interleave(half)
-    assert torch.allclose(residual.eval()(images), relaxed(images), atol=1e-5)
-    assert any(isinstance(module, MixedUnit) for module in residual.modules()) == (budget < 1)
-    binarize(original, plan, parts).load_state_dict(residual.state_dict())
-    assert torch.equal(original.eval()(images), residual.eval()(images))
 
 
 def test_each_channel_takes_its_own_statistics_along(residual, images, parts):
