@@ -66,7 +66,7 @@ class PairTrainer(BaseModel):
         if self.recipe.kurtosis:
             result["loss_kurtosis"] = self.recipe.kurtosis * kurtosis_loss(self.network, self.recipe.kurtosis_target)
         if self.relaxation is not None:
-            result["loss_crisp"] = self.relaxation.regularizer()
+            result["loss_gates"] = self.relaxation.regularizer()
         return result
 
     def _predict(self, network: Network, template: Tensor, search: Tensor,
