@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
+from b2nn.checks import require
+from b2nn.errors import B2nnError
 from b2nn.recipe import Recipe
 from b2nn.search import evolution, exhaustive, hessian, iterative, uniform
 from b2nn.search.gates import MixBinOptions
@@ -278,7 +280,8 @@ def _require_lost(options: LostOptions) -> None:
 
 
 def _require(options: Any, allowed: str, where: str = "", **valid: bool) -> None:
-    """TrackerError for the first field of `options` that is not valid; its message begins with the field's name."""
-    for name, fine in valid.items():
-        if not fine:
-            raise TrackerError(f"{where}{name} is {getattr(options, name)!r}; it must be {allowed}")
+    """`require` of a tracker's options, in the section `where`."""
+    try:
+        require(options, allowed, **valid)
+    except B2nnError as error:
+        raise TrackerError(f"{where}{error}") from error

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from b2nn.search.checks import require
+from b2nn.checks import require
 
 BUDGET_BY = ("threshold", "penalty")
 # A logistic gate is never quite 0 or 1, so the target keeps this share of its range from both ends.

@@ -80,11 +80,11 @@ def test_what_cannot_be_enumerated_is_refused_before_anything_is_trained():
 
 
 @pytest.mark.parametrize(("field", "value", "message"), [
-    ("search.uniform.keep", "middle", r"search\.uniform\.keep is 'middle', but must be first or last"),
+    ("search.uniform.keep", "middle", r"search\.uniform\.keep is 'middle'; it must be first or last"),
     ("search.candidates.held_out_batches", 0, r"search\.candidates\.held_out_batches is 0; it must be at least 1"),
     ("search.granularity", 0, r"search\.granularity is 0; it must be at least 1"),
     ("search.granularity", 2.5, r"search\.granularity is 2\.5; it must be an integer"),
-    ("search.evolution.elite", 99, r"search\.evolution\.elite is 99, but must be"),
+    ("search.evolution.elite", 99, r"search\.evolution\.elite is 99; it must be"),
 ])
 def test_options_of_strategies_are_checked(field, value, message):
     with pytest.raises(TrackerError, match=message):

@@ -306,7 +306,7 @@ def test_the_trace_is_json_and_forgets_steps_done_again(relaxation):
     ("beta_start", 0), ("beta_end", 0.5), ("start", 1.5), ("anneal", 0), ("gate_lr", -1), ("lambda_crisp", -1),
     ("spread", -1), ("budget_by", "luck"), ("settle", 0.4), ("lambda_budget", -1), ("crisp", -1)])
 def test_bad_options_are_named(option, value):
-    with pytest.raises(B2nnError, match=f"{option} is {value!r}, but must be"):
+    with pytest.raises(B2nnError, match=f"{option} is {value!r}; it must be"):
         MixBinOptions(**{option: value})
 
 
