@@ -30,9 +30,9 @@ from typing import Any
 
 import torch
 
+from b2nn.checks import require
 from b2nn.convert import set_progress
 from b2nn.errors import B2nnError
-from b2nn.checks import require
 from b2nn.search.gates import MixBinOptions
 from b2nn.search.ledger import identified, refuse_other
 from b2nn.search.problem import Problem, repeated
