@@ -10,7 +10,7 @@ from b2nn.checks import require
 from b2nn.errors import B2nnError
 from b2nn.recipe import Recipe
 from b2nn.search import evolution, exhaustive, hessian, iterative, uniform
-from b2nn.search.gates import MixBinOptions
+from b2nn.search.schedule import GateOptions
 from datasets.pairs import PairOptions
 from tracker.errors import TrackerError
 from tracker.localize import AnchorFreeOptions, ScaleSearchOptions
@@ -130,7 +130,7 @@ class SearchSection(PhaseSection):
     """
 
     granularity: int = 1
-    mixbin: MixBinOptions = field(default_factory=MixBinOptions)
+    mixbin: GateOptions = field(default_factory=GateOptions)
     candidates: CandidateOptions = field(default_factory=CandidateOptions)
     width: WidthOptions = field(default_factory=WidthOptions)
     iterative: iterative.Options = field(default_factory=iterative.Options)

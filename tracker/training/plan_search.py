@@ -71,7 +71,7 @@ def state_file(job: Job, method: str, teacher: Network) -> Path:
 def _learn(job: Job, budget: float, label: str, table: CostTable, teacher: Network, file: Path) -> None:
     """MixBin's relaxed search from the full-precision weights; what stays is its plan and the gates' history."""
     network = unfrozen(teacher)
-    options = typed(mixbin.MixBinOptions, job.config.search["mixbin"], "search.mixbin")
+    options = typed(mixbin.GateOptions, job.config.search["mixbin"], "search.mixbin")
     relaxation = mixbin.Relaxation(network, table, budget, options, job.seed, recipe(job.config))
     section = job.config.search
     trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(section), relaxation)

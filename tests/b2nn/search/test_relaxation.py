@@ -15,8 +15,8 @@ from b2nn.layers import BinaryUnit
 from b2nn.mixed import MixedUnit
 from b2nn.parts import by_layer
 from b2nn.plan import validate
-from b2nn.search.gates import MixBinOptions
 from b2nn.search.relaxation import Relaxation
+from b2nn.search.schedule import GateOptions
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def table(residual, images):
 
 @pytest.fixture
 def relaxation(residual, table):
-    return Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5), seed=1)
+    return Relaxation(residual, table, 0.5, GateOptions(spread=0.5), seed=1)
 
 
 @pytest.mark.parametrize("t", [0.0, 0.2, 0.5, 0.9, 1.0])
@@ -67,7 +67,7 @@ def test_rounding_keeps_no_closed_gate_in_the_place_of_an_open_one(residual, tab
     """Units of unlike cost: one that is dear and unwanted fits the budget better than several that are wanted."""
     table = table.divided(["shared[0:1]", "shared[1:16]", "second[0:1]", "second[1:16]", "first[0:2]", "first[2:8]"])
     budget = table.floor + share * (1 - table.floor)
-    relaxation = Relaxation(copy.deepcopy(residual), table, budget, MixBinOptions(settle=1.0, beta_end=beta))
+    relaxation = Relaxation(copy.deepcopy(residual), table, budget, GateOptions(settle=1.0, beta_end=beta))
     relaxation.set_progress(0.99)
     with torch.no_grad():
         relaxation.psi.copy_(torch.randn(len(relaxation.psi), generator=torch.Generator().manual_seed(seed)))
@@ -112,7 +112,7 @@ def test_the_ratio_itself_cannot_be_moved_by_psi(relaxation):
 
 @pytest.fixture
 def penalized(residual, table):
-    return Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5, budget_by="penalty"), seed=1)
+    return Relaxation(residual, table, 0.5, GateOptions(spread=0.5, budget_by="penalty"), seed=1)
 
 
 @pytest.mark.parametrize("offset", [0.5, -2.0])  # above the budget, below it
@@ -140,7 +140,7 @@ def test_the_penalty_is_the_square_of_the_excess(penalized):
 
 
 def test_crisp_means_decided_within_the_budget(residual, table):
-    relaxation = Relaxation(residual, table, table.ratio(["second"]), MixBinOptions(budget_by="penalty"))
+    relaxation = Relaxation(residual, table, table.ratio(["second"]), GateOptions(budget_by="penalty"))
     decided = torch.tensor([9.0 if unit.name == "second" else -9.0 for unit in table.eligible])
     for psi, t, expected in ((decided, 0.6, True), (decided, 0.4, False), (decided / 90, 0.6, False),
                              (decided.abs(), 0.6, False)):
@@ -154,7 +154,7 @@ def test_crisp_means_decided_within_the_budget(residual, table):
 
 def test_gradients_stay_finite_when_the_gates_are_crisp(residual, table):
     full = ["second"]
-    relaxation = Relaxation(residual, table, table.ratio(full), MixBinOptions(beta_end=5000))
+    relaxation = Relaxation(residual, table, table.ratio(full), GateOptions(beta_end=5000))
     relaxation.psi.data = torch.tensor([1.0 if unit.name in full else -1.0 for unit in table.eligible])
     relaxation.set_progress(1.0)
     relaxation.gates().sum().backward()
@@ -163,7 +163,7 @@ def test_gradients_stay_finite_when_the_gates_are_crisp(residual, table):
 
 def test_at_crisp_gates_the_relaxed_ratio_is_the_counted_one(residual, table):
     full = ["second", "hidden"]
-    relaxation = Relaxation(residual, table, table.ratio(full), MixBinOptions(beta_end=5000))
+    relaxation = Relaxation(residual, table, table.ratio(full), GateOptions(beta_end=5000))
     relaxation.psi.data = torch.tensor([1.0 if unit.name in full else -1.0 for unit in table.eligible])
     relaxation.set_progress(1.0)
     z = relaxation.gates()
@@ -209,7 +209,7 @@ def test_the_open_network_starts_as_the_full_precision_one(residual, images, tab
 def test_finish_leaves_the_network_of_the_plan(residual, images, table, budget, parts):
     """What the open network computes with its gates at the plan, and what the plan makes of the original."""
     table, original = table.split(parts), copy.deepcopy(residual)
-    relaxation = Relaxation(residual, table, budget, MixBinOptions(spread=0.5))
+    relaxation = Relaxation(residual, table, budget, GateOptions(spread=0.5))
     relaxation.set_progress(1.0)
     relaxation.set_gates()
     for module in residual.modules():  # as training would
@@ -252,7 +252,7 @@ def test_room_that_the_gates_leave_is_filled(residual, table):
 
 
 def test_each_precision_takes_its_own_statistics_along(residual, images, table):
-    relaxation = Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5))
+    relaxation = Relaxation(residual, table, 0.5, GateOptions(spread=0.5))
     gates = {name: module for name, module in residual.named_modules() if isinstance(module, GatedUnit)}
     relaxation.set_gates()
     residual.train()(images)
@@ -269,7 +269,7 @@ def test_a_budget_at_the_floor_makes_everything_binary(residual, table):
 
 def test_a_checkpoint_in_mid_search_goes_on_alike(residual, images, table):
     def opened(model):
-        relaxation = Relaxation(model, table, 0.5, MixBinOptions(spread=0.5), seed=4)
+        relaxation = Relaxation(model, table, 0.5, GateOptions(spread=0.5), seed=4)
         return nn.ModuleDict({"model": model, "relaxation": relaxation})
 
     other = copy.deepcopy(residual)
@@ -307,7 +307,7 @@ def test_the_trace_is_json_and_forgets_steps_done_again(relaxation):
     ("spread", -1), ("budget_by", "luck"), ("settle", 0.4), ("lambda_budget", -1), ("crisp", -1)])
 def test_bad_options_are_named(option, value):
     with pytest.raises(B2nnError, match=f"{option} is {value!r}; it must be"):
-        MixBinOptions(**{option: value})
+        GateOptions(**{option: value})
 
 
 def test_an_infeasible_budget_leaves_the_model_alone(residual, table):
@@ -322,7 +322,7 @@ def parts(table):
 
 
 def test_each_part_has_a_gate_over_its_channels(residual, images, parts):
-    relaxation = Relaxation(residual, parts, 0.5, MixBinOptions(spread=0.5))
+    relaxation = Relaxation(residual, parts, 0.5, GateOptions(spread=0.5))
     relaxation.set_gates()
     names, z = relaxation.trace()["units"], relaxation.gates().float()
     assert names == [unit.name for unit in parts.eligible] and len(relaxation.psi) == 8
@@ -334,7 +334,7 @@ def test_each_part_has_a_gate_over_its_channels(residual, images, parts):
 
 
 def test_each_channel_takes_its_own_statistics_along(residual, images, parts):
-    relaxation = Relaxation(residual, parts, parts.ratio(["second[8:16]"]), MixBinOptions())
+    relaxation = Relaxation(residual, parts, parts.ratio(["second[8:16]"]), GateOptions())
     relaxation.psi.data = torch.tensor([1.0 if unit.name == "second[8:16]" else -1.0 for unit in parts.eligible])
     relaxation.set_progress(1.0)
     relaxation.set_gates()
@@ -358,6 +358,6 @@ def test_the_norm_of_other_channels_than_the_parts_stays_where_it_is():
 
 
 def test_a_copy_in_mid_search_keeps_the_gates_of_parts(residual, images, parts):
-    relaxation = Relaxation(residual, parts, 0.5, MixBinOptions(spread=0.5))
+    relaxation = Relaxation(residual, parts, 0.5, GateOptions(spread=0.5))
     relaxation.set_gates()
     assert torch.equal(copy.deepcopy(residual)(images), residual(images))
