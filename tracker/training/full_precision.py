@@ -17,7 +17,7 @@ from tracker.pretrained import load_pretrained
 from tracker.training.fitting import fit
 from tracker.training.job import Job, distillation, sized
 from tracker.training.module import PairTrainer
-from tracker.training.ranks import first_rank, say
+from tracker.training.ranks import from_first, say
 from tracker.training.runs import FP_SECTIONS, RunFolder, first_difference, plain, provenance, run_config, summarize
 from tracker.training.teacher import MimicTrainer, adopt_head, load_teacher
 
@@ -39,7 +39,7 @@ def full_precision(job: Job, width: float | None = None) -> Network:
         config = run_config(job, "fp", None)
         if width is not None:
             config.run.full_precision_flops = table.total
-        if first_rank(lambda: run.claim(config, job.resume)):
+        if from_first(lambda: run.claim(config, job.resume)):
             say(f"{run.path}: finished before, used as it is")
         else:
             _train(job, run, table)

@@ -28,7 +28,7 @@ from tracker.training.full_precision import fp_name, full_precision
 from tracker.training.job import Job, distillation, recipe
 from tracker.training.module import PairTrainer
 from tracker.training.plan_search import find_plan
-from tracker.training.ranks import first_rank, say
+from tracker.training.ranks import from_first, say
 from tracker.training.runs import (
     ALL_SECTIONS,
     FINETUNE_SECTIONS,
@@ -59,7 +59,7 @@ def _budgeted(job: Job, method: str, budget: float | None, teachers: Mapping[flo
                     RANDOM_SECTIONS if method == "random" else FINETUNE_SECTIONS)
     with run.alone():
         config = run_config(job, method, budget)
-        if first_rank(lambda: run.claim(config, job.resume)):
+        if from_first(lambda: run.claim(config, job.resume)):
             say(f"{run.path}: finished before, used as it is")
         else:
             _train(job, method, budget, run, teachers)

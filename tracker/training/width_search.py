@@ -28,7 +28,7 @@ from tracker.training.full_precision import fp_name
 from tracker.training.job import Job, distillation, recipe
 from tracker.training.module import PairTrainer
 from tracker.training.plan_search import find_plan
-from tracker.training.ranks import first_rank, say
+from tracker.training.ranks import from_first, say
 from tracker.training.runs import write_json
 from tracker.training.widths import Sized, sized_networks
 from tracker.typed import typed
@@ -122,7 +122,7 @@ def _judge(job: Job, folder: Path, label: str, one: Sized, plan: BinarizationPla
                               recipe=recipe(job.config))
         seconds = fit(job, "finetune", folder / "finetune", f"{label} finetune", trainer, options.iterations)
         # Averaged weights are the same everywhere, BatchNorm statistics are those of a process's own batches.
-        losses = first_rank(lambda: _held_out_losses(job, label, network, options))
+        losses = from_first(lambda: _held_out_losses(job, label, network, options))
         mean = math.fsum(losses) / len(losses)
         spread = math.sqrt(math.fsum((loss - mean) ** 2 for loss in losses) / (len(losses) - 1))
         if is_main_process():
