@@ -128,6 +128,8 @@ def test_mixbin_stops_when_its_gates_have_decided(folder, caches, capsys):
     search = folder / "mixbin-0.5" / "search"
     trace = json.loads((search / "trace.json").read_text())
     assert trace["crisp_at"] == trace["steps"][-1]["step"] == 4 and trace["backward_passes"] == 5
+    summary = json.loads((folder / "mixbin-0.5" / "summary.json").read_text())
+    assert summary["iterations"] == {"search": 5, "finetune": 1}
     assert load_plan(search / "plan.json").ratio <= 0.5
     assert cv2.imread(str(search / "gates.png")) is not None
 

@@ -15,7 +15,7 @@ from tracker.errors import TrackerError
 from tracker.models import Network, build_network, cost_table
 from tracker.pretrained import load_pretrained
 from tracker.training.fitting import fit
-from tracker.training.job import Job, distillation, sized
+from tracker.training.job import Job, distillation, section, sized
 from tracker.training.module import PairTrainer
 from tracker.training.ranks import from_first, say
 from tracker.training.runs import FP_SECTIONS, RunFolder, first_difference, plain, provenance, run_config, summarize
@@ -95,6 +95,7 @@ def _train(job: Job, run: RunFolder, reference: CostTable) -> None:
     trainer = PairTrainer(network, precision, teacher, distillation(job.config.fp))
     seconds["fp"] = fit(job, "fp", run.path / "fp", name, trainer)
     plan = all_full(table)
+    iterations = {phase: section(job.config, phase).iterations for phase in seconds}
     checkpoint = Checkpoint(plain(job.config.model), plain(job.config.tracking))
     run.finish(network, checkpoint, plan, summarize(
-        name, name, None, table, plan, reference, **provenance(job, seconds, "fp")))
+        name, name, None, table, plan, reference, **provenance(job, seconds, iterations)))

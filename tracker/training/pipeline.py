@@ -71,6 +71,7 @@ def _train(job: Job, method: str, budget: float | None, run: RunFolder,
     name = run.path.name
     reference = cost_table(build_network(job.config.model))
     seconds: dict[str, float] = {}
+    iterations: dict[str, int] = {}
     facts: dict[str, Any] = {}
     label, pruned = method, None
     if method == "pruned":
@@ -83,11 +84,14 @@ def _train(job: Job, method: str, budget: float | None, run: RunFolder,
         if job.searches_width(method):
             choice = choose_width(job, method, budget, run.path / "search", teachers)
             job, teacher, table, plan = choice.job, choice.teacher, choice.table, choice.plan
-            seconds, facts, label = choice.seconds, choice.facts, f"{method}-width"
+            seconds, iterations, facts = choice.seconds, choice.iterations, choice.facts
+            label = f"{method}-width"
         else:
             teacher, table = teachers[None], reference
-            plan, searched = find_plan(job, method, budget, run.path / "search", f"{name} search", table, teacher)
-            seconds = {} if searched is None else {"search": searched}
+            found = find_plan(job, method, budget, run.path / "search", f"{name} search", table, teacher)
+            plan = found.plan
+            seconds = {} if found.seconds is None else {"search": found.seconds}
+            iterations = {} if found.iterations is None else {"search": found.iterations}
         table = table.divided(plan.names)
         network = binarize(unfrozen(teacher), plan, table, recipe(job.config))
     say(f"{name}: counted FLOPs ratio {table.counted(plan.full) / reference.total:.4f}"
@@ -96,7 +100,8 @@ def _train(job: Job, method: str, budget: float | None, run: RunFolder,
     trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(job.config.finetune),
                           recipe=recipe(job.config))
     seconds["finetune"] = fit(job, "finetune", run.path / "finetune", f"{name} finetune", trainer)
+    iterations["finetune"] = job.config.finetune.iterations
     checkpoint = Checkpoint(plain(job.config.model), plain(job.config.tracking),
                             plan if pruned is None else None, pruned, recipe(job.config))
     run.finish(network, checkpoint, plan, summarize(
-        name, label, budget, table, plan, reference, **provenance(job, seconds, method), **facts))
+        name, label, budget, table, plan, reference, **provenance(job, seconds, iterations), **facts))
