@@ -151,14 +151,22 @@ class FinetuneSection(PhaseSection):
     Attributes:
         latent_lr: learning rate of the latent weights of binary layers; None: that of all others. Only signs count of
             them, so that they stand, and need, larger steps.
+        latent_decay: weight decay of these weights. It pulls them towards zero, where their signs flip by chance.
+        batchnorm_batches: to estimate BatchNorm statistics anew from when the phase ends; 0 keeps those that moved
+            along with training; None: as many as after the other phases.
     """
 
     latent_lr: float | None = None
+    latent_decay: float = 0.0
+    batchnorm_batches: int | None = None
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self, "above 0", latent_lr=self.latent_lr is None or self.latent_lr > 0)
+        _require(self, "at least 0", latent_decay=self.latent_decay >= 0)
+        _require(self, "at least 0 or None",
+                 batchnorm_batches=self.batchnorm_batches is None or self.batchnorm_batches >= 0)
 
 
 @dataclass(frozen=True)

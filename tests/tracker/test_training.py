@@ -178,17 +178,20 @@ def test_no_weight_decay_on_latent_weights_norms_and_gates():
     assert groups[2]["params"] == [relaxation.psi]
 
 
-def test_latent_weights_have_a_learning_rate_of_their_own():
+def test_latent_weights_have_a_learning_rate_and_a_decay_of_their_own():
     network = build_network(TINY)
     table = cost_table(network)
     full = [unit.name for unit in table.eligible[:2]]
     binarize(network, make_plan(table, full, None, "x", 0), table)
-    groups = parameter_groups(PairTrainer(network), 1e-3, 1e-4, latent_lr=5e-3)
-    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
     latent = {id(weight) for weight in latent_weights(network)}
     assert len(latent) == len(table.eligible) - 2
-    assert all(rates[id(parameter)] == (5e-3 if id(parameter) in latent else 1e-3)
-               for parameter in network.parameters())
+    for decay in (0.0, 1e-2):
+        groups = parameter_groups(PairTrainer(network), 1e-3, 1e-4, latent_lr=5e-3, latent_decay=decay)
+        own = {id(parameter): (group["lr"], group["weight_decay"])
+               for group in groups for parameter in group["params"]}
+        for parameter in network.parameters():
+            assert own[id(parameter)] == ((5e-3, decay) if id(parameter) in latent
+                                          else (1e-3, 1e-4 if parameter.ndim > 1 else 0))
 
 
 @pytest.mark.parametrize(("budget", "message"), [(0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (0.001, "floor")])

@@ -31,7 +31,8 @@ def unfrozen(network: Network) -> Network:
 
 def fit(job: Job, phase: str, folder: Path, label: str, trainer: PairTrainer | MimicTrainer,
         iterations: int | None = None) -> float:
-    """A phase, and BatchNorm statistics of the averaged weights that it leaves; returns the phase's seconds.
+    """A phase, then BatchNorm statistics of the averaged weights (unless its section asks for none); returns the
+    phase's seconds.
 
     Args:
         folder: of the phase.
@@ -41,14 +42,18 @@ def fit(job: Job, phase: str, folder: Path, label: str, trainer: PairTrainer | M
     options = section(job.config, phase)
     iterations = iterations or options.iterations
     settings = PhaseSettings(iterations, options.lr, options.weight_decay, options.get("latent_lr"),
-                             ema=job.config.runtime.ema)
+                             options.get("latent_decay", 0.0), ema=job.config.runtime.ema)
     seconds = run_phase(trainer, settings, loader(job, phase, iterations), folder, label, job.config.runtime, job.seed,
                         job.device)
 
     def forward(batch: dict[str, torch.Tensor]) -> None:
         trainer(**{key: value.to(job.device) for key, value in batch.items()})
 
-    reestimate_batchnorm(trainer.network, loader(job, phase, BATCHNORM_BATCHES), forward)
+    count = options.get("batchnorm_batches")
+    if count is None:
+        count = BATCHNORM_BATCHES
+    if count:
+        reestimate_batchnorm(trainer.network, loader(job, phase, count), forward)
     trainer.network.cpu()
     return seconds
 
