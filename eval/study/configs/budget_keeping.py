@@ -2,8 +2,8 @@
 
 title = "How MixBin keeps to its budget"
 question = """
-MixBin's gates can be held to the budget by a threshold, solved for at every step, or pressed below it by a penalty in the
-loss, as in ChipNet. Both searches start from the same full-precision tracker, are rounded by the same knapsack, and
+MixBin's gates can be held to the budget by a threshold, solved for at every step, or pressed below it by a penalty in
+the loss, as in ChipNet. Both searches start from the same full-precision tracker, are rounded by the same knapsack, and
 their plans are finetuned alike; both are short.
 """
 config = "nano"
