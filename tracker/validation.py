@@ -149,21 +149,21 @@ class FinetuneSection(PhaseSection):
     """The phase that trains the partly binary network, with its recipe; the binary branches of a search share it.
 
     Attributes:
-        latent_lr: learning rate of the latent weights of binary layers; None: that of all others. Only signs count of
-            them, so that they stand, and need, larger steps.
-        latent_decay: weight decay of these weights. It pulls them towards zero, where their signs flip by chance.
+        kernel_lr: learning rate of the kernels that stay real; None: that of all others. `lr` can then be as large as
+            latent weights need, of which only the signs count, and the norms and scales beside them stand.
+        latent_decay: weight decay of latent weights. It pulls them towards zero, where their signs flip by chance.
         batchnorm_batches: to estimate BatchNorm statistics anew from when the phase ends; 0 keeps those that moved
             along with training; None: as many as after the other phases.
     """
 
-    latent_lr: float | None = None
+    kernel_lr: float | None = None
     latent_decay: float = 0.0
     batchnorm_batches: int | None = None
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self, "above 0", latent_lr=self.latent_lr is None or self.latent_lr > 0)
+        _require(self, "above 0", kernel_lr=self.kernel_lr is None or self.kernel_lr > 0)
         _require(self, "at least 0", latent_decay=self.latent_decay >= 0)
         _require(self, "at least 0 or None",
                  batchnorm_batches=self.batchnorm_batches is None or self.batchnorm_batches >= 0)
@@ -178,6 +178,8 @@ class RuntimeSection:
         ema: decay of the averaged weights; 0 for none.
         checkpoint_interval, log_interval: iterations.
         threads: of torch; None leaves the choice to torch.
+        compile: fuse the network's elementwise work with torch.compile, which needs a C++ compiler. Training on a CPU
+            then takes about half the time, after a minute or two of compiling; phases under gates do without.
     """
 
     precision: str
@@ -185,6 +187,7 @@ class RuntimeSection:
     checkpoint_interval: int
     log_interval: int
     threads: int | None = None
+    compile: bool = False
 
     def __post_init__(self) -> None:
         _require(self, " or ".join(PRECISIONS), precision=self.precision in PRECISIONS)

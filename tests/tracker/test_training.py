@@ -178,7 +178,7 @@ def test_no_weight_decay_on_latent_weights_norms_and_gates():
     assert groups[2]["params"] == [relaxation.psi]
 
 
-def test_latent_weights_have_a_learning_rate_and_a_decay_of_their_own():
+def test_real_kernels_have_a_learning_rate_of_their_own_and_latent_weights_a_decay():
     network = build_network(TINY)
     table = cost_table(network)
     full = [unit.name for unit in table.eligible[:2]]
@@ -186,12 +186,12 @@ def test_latent_weights_have_a_learning_rate_and_a_decay_of_their_own():
     latent = {id(weight) for weight in latent_weights(network)}
     assert len(latent) == len(table.eligible) - 2
     for decay in (0.0, 1e-2):
-        groups = parameter_groups(PairTrainer(network), 1e-3, 1e-4, latent_lr=5e-3, latent_decay=decay)
+        groups = parameter_groups(PairTrainer(network), 5e-3, 1e-4, kernel_lr=1e-3, latent_decay=decay)
         own = {id(parameter): (group["lr"], group["weight_decay"])
                for group in groups for parameter in group["params"]}
         for parameter in network.parameters():
             assert own[id(parameter)] == ((5e-3, decay) if id(parameter) in latent
-                                          else (1e-3, 1e-4 if parameter.ndim > 1 else 0))
+                                          else (1e-3, 1e-4) if parameter.ndim > 1 else (5e-3, 0))
 
 
 @pytest.mark.parametrize(("budget", "message"), [(0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (0.001, "floor")])

@@ -88,12 +88,13 @@ class PairTrainer(BaseModel):
 
 
 def parameter_groups(trainer: BaseModel, lr: float, weight_decay: float, gate_lr: float = 0.0,
-                     latent_lr: float | None = None, latent_decay: float = 0.0) -> list[dict]:
+                     kernel_lr: float | None = None, latent_decay: float = 0.0) -> list[dict]:
     """Groups for AdamW, gates last: `weight_decay` only for real-valued kernels, none for norms, biases, gates.
 
     Args:
-        latent_lr: of the weights of binary layers, None: `lr`. Weights under gates may yet stay real and have `lr`.
-        latent_decay: of these weights, those under gates apart. It pulls them towards zero, where signs flip by chance.
+        lr: of latent weights, scales, norms, biases.
+        kernel_lr: of real-valued kernels, those under gates apart; None: `lr`.
+        latent_decay: weight decay of latent weights. It pulls them towards zero, where signs flip by chance.
     """
     latent = {id(weight) for weight in latent_weights(trainer.network)}
     # While gates are open every unit's weight may yet become bits.
@@ -108,8 +109,8 @@ def parameter_groups(trainer: BaseModel, lr: float, weight_decay: float, gate_lr
             decay.append(parameter)
         else:
             free.append(parameter)
-    groups = [dict(params=decay, lr=lr, weight_decay=weight_decay), dict(params=free, lr=lr, weight_decay=0.0),
-              dict(params=bits, lr=latent_lr or lr, weight_decay=latent_decay),
+    groups = [dict(params=decay, lr=kernel_lr or lr, weight_decay=weight_decay), dict(params=free, lr=lr, weight_decay=0.0),
+              dict(params=bits, lr=lr, weight_decay=latent_decay),
               dict(params=gates, lr=gate_lr, weight_decay=0.0)]
     return [group for group in groups if group["params"]]
 
