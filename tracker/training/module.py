@@ -109,7 +109,8 @@ def parameter_groups(trainer: BaseModel, lr: float, weight_decay: float, gate_lr
             decay.append(parameter)
         else:
             free.append(parameter)
-    groups = [dict(params=decay, lr=kernel_lr or lr, weight_decay=weight_decay), dict(params=free, lr=lr, weight_decay=0.0),
+    groups = [dict(params=decay, lr=kernel_lr or lr, weight_decay=weight_decay),
+              dict(params=free, lr=lr, weight_decay=0.0),
               dict(params=bits, lr=lr, weight_decay=latent_decay),
               dict(params=gates, lr=gate_lr, weight_decay=0.0)]
     return [group for group in groups if group["params"]]

@@ -29,8 +29,9 @@ from tracker.models import Network
 from tracker.training.job import Job
 from tracker.training.ranks import say
 
-# What a run depends on; the rest of the configuration may change between runs of one work dir.
-FP_SECTIONS = ("model", "data", "fp", "runtime", "run")
+# What a run depends on; the rest of the configuration may change between runs of one work dir, as may the threads,
+# the compiling and the intervals of what is left of a run.
+FP_SECTIONS = ("model", "data", "fp", "runtime.precision", "runtime.ema", "run")
 FINETUNE_SECTIONS = (*FP_SECTIONS, "finetune")
 RANDOM_SECTIONS = (*FINETUNE_SECTIONS, "search.granularity")
 ALL_SECTIONS = (*FINETUNE_SECTIONS, "search")
