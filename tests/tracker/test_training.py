@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -24,6 +25,7 @@ from tracker.errors import TrackerError
 from tracker.models import build_network, cost_table
 from tracker.runs import find_runs
 from tracker.training import fitting
+from tracker.training.fitting import compile_parts
 from tracker.training.loop import ForwardSampler, pair_loader
 from tracker.training.module import PairTrainer, parameter_groups
 from tracker.training.phase import PhaseSettings, averaging_momentum, newest_checkpoint, run_phase
@@ -192,6 +194,23 @@ def test_real_kernels_have_a_learning_rate_of_their_own_and_latent_weights_a_dec
         for parameter in network.parameters():
             assert own[id(parameter)] == ((5e-3, decay) if id(parameter) in latent
                                           else (1e-3, 1e-4) if parameter.ndim > 1 else (5e-3, 0))
+
+
+def test_compiled_parts_compute_the_same_and_their_copies_are_not_compiled():
+    network = build_network(TINY).eval()
+    crops = torch.randint(0, 256, (2, 3, 127, 127)).float()
+    expected = network.features(crops)
+    compile_parts(network)
+    assert all(part._compiled_call_impl is not None for part in network.children())
+    assert all(part._compiled_call_impl is None for part in copy.deepcopy(network).children())
+    with torch.compiler.set_stance("force_eager"):  # what a compiler makes of it is torch's matter
+        torch.testing.assert_close(network.features(crops), expected)
+
+
+def test_compiling_without_a_compiler_is_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(TrackerError, match=r"runtime\.compile .* no C\+\+ compiler"):
+        check(Job(config(**{"runtime.compile": True}), ("fp",)))
 
 
 @pytest.mark.parametrize(("budget", "message"), [(0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (0.001, "floor")])
