@@ -33,8 +33,8 @@ def check(job: Job) -> None:
     validate_config(job.config)
     _check_options(job)
     if job.config.runtime.compile and job.device.type == "cpu" and not _compiler():
-        raise TrackerError("runtime.compile is True, but there is no C++ compiler here; install g++, name one in CXX or "
-                           "leave the option out")
+        raise TrackerError("runtime.compile is True, but there is no C++ compiler here; install g++, name one in "
+                           "CXX or leave the option out")
     if job.pretrained:
         check_pretrained(job.config.model, job.pretrained)
     if job.full_precision:
@@ -58,7 +58,8 @@ def check(job: Job) -> None:
 
 def _compiler() -> str | None:
     """The compiler that torch.compile takes on a CPU."""
-    return next(filter(None, map(shutil.which, [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"])), None)
+    names = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def _check_options(job: Job) -> None:
