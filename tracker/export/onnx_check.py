@@ -31,7 +31,10 @@ TOLERANCE = 1e-4
 
 
 def check_graphs(graphs: Graphs, network: Network) -> float:
-    """Run both graphs and the network on the same noise; returns the greatest difference, relative to the largest value.
+    """Run both graphs and the network on the same noise.
+
+    Returns:
+        The greatest difference, as a share of the largest value.
 
     Raises:
         TrackerError: it is above `TOLERANCE`.

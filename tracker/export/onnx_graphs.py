@@ -118,8 +118,21 @@ def _exported(module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], o
         warnings.simplefilter("ignore")
         torch.onnx.export(module.eval(), inputs, file, dynamo=False, input_names=names, output_names=outputs,
                           opset_version=OPSET, dynamic_axes={name: {0: _BATCH} for name in free})
-    model = onnx.load_from_string(file.getvalue())
+    model = _without_identities(onnx.load_from_string(file.getvalue()))
     onnx.checker.check_model(model)
+    return model
+
+
+def _without_identities(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Weights that are alike are exported once, each other use behind an Identity, which quantization stumbles over."""
+    outputs = {output.name for output in model.graph.output}
+    same: dict[str, str] = {}
+    for node in list(model.graph.node):
+        for place, name in enumerate(node.input):
+            node.input[place] = same.get(name, name)
+        if node.op_type == "Identity" and node.output[0] not in outputs:
+            same[node.output[0]] = node.input[0]
+            model.graph.node.remove(node)
     return model
 
 
