@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from b2nn.packed.library import kernel
 from b2nn.plan import METRICS, architecture_hash
 from datasets.cache_lock import build_lock
 from datasets.files import write_text
+from tracker.cpu import cpu_name
 from tracker.errors import TrackerError
 from tracker.models import Network, cost_table, example_inputs
 
@@ -36,12 +36,12 @@ def budget_table(network: Network, metric: str) -> CostTable:
     if metric == "memory":
         return memory(table)
     if metric == "latency":
-        return latency(table, *layer_times(network, table))
+        return latency(table, *layer_times(network, table, LATENCIES))
     raise TrackerError(f"--budget-metric {metric}: choose one of {', '.join(METRICS)}")
 
 
-def layer_times(network: Network, table: CostTable, folder: Path = LATENCIES) -> tuple[dict[str, Seconds], float]:
-    """Seconds of each layer and of the network in full precision, measured on one batch where they are not yet known."""
+def layer_times(network: Network, table: CostTable, folder: Path) -> tuple[dict[str, Seconds], float]:
+    """Seconds of each layer and of the network in full precision; measured where `folder` does not have them yet."""
     key = measured_on(network, table)
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     file = folder / f"{digest}.json"
@@ -62,16 +62,6 @@ def measured_on(network: Network, table: CostTable) -> dict[str, Any]:
     return {"architecture": architecture_hash(table), "search_size": network.config.search_size,
             "cpu": cpu_name(), "kernel": kernel(), "threads": torch.get_num_threads(), "torch": torch.__version__,
             "full_precision": "float32", "format": 1}
-
-
-def cpu_name() -> str:
-    """The processor's name, as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-                platform.machine())
 
 
 def _stored(file: Path, key: dict[str, Any]) -> dict[str, Any] | None:
