@@ -105,13 +105,14 @@ def _packed(form: dict[str, Any], image: Tensor) -> Callable[[], None]:
     found = library()
     assert found is not None
     weight, groups = form["weight"].float(), form["groups"]
-    geometry = {name: tuple(form[name]) for name in ("stride", "padding", "dilation")}
-    size = [output_size(side, kernel, *(geometry[name][axis] for name in ("stride", "padding", "dilation")))
-            for axis, (side, kernel) in enumerate(zip(image.shape[2:], weight.shape[2:], strict=True))]
-    source = Buffers(image.shape[0], image.shape[1], *image.shape[2:], border=max(geometry["padding"]))
-    dest = Buffers(image.shape[0], weight.shape[0], *size)
-    source.add_bits(torch.zeros(image.shape[1]), groups)
+    stride, padding, dilation = form["stride"], form["padding"], form["dilation"]
+    (batch, channels, height, width), (outputs, _, *kernel) = image.shape, weight.shape
+    rows, columns = (output_size(side, kernel[axis], stride[axis], padding[axis], dilation[axis])
+                     for axis, side in enumerate((height, width)))
+    source = Buffers(batch, channels, height, width, border=max(padding))
+    dest = Buffers(batch, outputs, rows, columns)
+    source.add_bits(torch.zeros(channels), groups)
     dest.add_float()
-    steps = Steps(found, conv(source, dest, binary_weights(~(weight >= 0), groups, found.level), **geometry,
-                              epilogue=Epilogue(torch.rand(weight.shape[0]))))
+    steps = Steps(found, conv(source, dest, binary_weights(~(weight >= 0), groups, found.level), stride=stride,
+                              padding=padding, dilation=dilation, epilogue=Epilogue(torch.rand(outputs))))
     return lambda: steps(torch.get_num_threads())
