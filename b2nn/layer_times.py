@@ -42,7 +42,8 @@ def measure_layers(model: nn.Module, table: CostTable, forward: Callable[[], Any
         full = sum(measure(module, shape, binary=False) for module, shape in calls[unit.name])
         binary = sum(measure(module, shape, binary=True) for module, shape in calls[unit.name])
         seconds[unit.name] = Seconds(full, binary if unit.eligible else None)
-    return seconds, least_seconds(forward)
+    # A longer run is disturbed more often.
+    return seconds, least_seconds(forward, 6 * ROUNDS)
 
 
 def measure(layer: nn.Module, shape: tuple[int, ...], binary: bool) -> float:
