@@ -1,0 +1,1 @@
+"""Packed inference: binary layers on bits, by compiled kernels."""
