@@ -1,0 +1,344 @@
+/* AVX-512: one loop for all kinds. A weight step is 16 outputs x one 32-bit lane a vector, an activation step one lane
+broadcast (or, for depthwise and element-wise steps, 16 channels). A block is NP pixels x NO vectors of sums, which stay
+in registers to the end: NP * NO + NO + 2 <= 32. */
+#include <immintrin.h>
+
+#define T512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq,avx512vnni,avx512bf16,popcnt,fma")))
+/* Keeps gcc from moving the loop's instructions about until it runs out of registers. */
+#define BARRIER(v) __asm__("" : "+v"(v))
+#define UNROLLED _Pragma("GCC unroll 24")
+#define MAX_SUMS 24
+#define MAX_PIXELS 14
+
+static inline __attribute__((always_inline)) T512 __mmask16 lanes_left(int count) {
+    return count >= 16 ? 0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
+}
+
+static inline __attribute__((always_inline)) T512 __m512 any512(const float *p, __mmask16 m) {
+    return _mm512_maskz_loadu_ps(m, p);
+}
+
+static inline __attribute__((always_inline)) T512 __m256i bf16_of(__m512 v) {
+    if (features & BK_HAS_BF16) return (__m256i)_mm512_cvtneps_pbh(v);
+    __m512i u = (__m512i)v, odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    rounded = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), u, _mm512_set1_epi32(0x400000));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+}
+
+/* Sums v[p * NO + o] to y and into the output map; `block` is the first output of the block in group `g`. */
+static inline __attribute__((always_inline)) T512 void finish512(const bk_step *s, int g, int block, const int NP,
+                                                                 const int NO, int i, int valid, __m512 *v) {
+    const int parameter = g * s->padded + block, channel = g * s->outputs + block;
+    __mmask16 mask[4];
+    UNROLLED for (int o = 0; o < NO; o++) mask[o] = lanes_left(s->outputs - block - 16 * o);
+#define EACH UNROLLED for (int o = 0; o < NO; o++) UNROLLED for (int p = 0; p < NP; p++)
+#define V v[p * NO + o]
+    if (s->beta) {
+        if (s->beta_pitch) {
+            EACH {
+                const float *beta = s->beta + (int64_t)s->border[i + (p < valid ? p : 0)] * s->beta_pitch + parameter;
+                V = _mm512_add_ps(V, _mm512_loadu_ps(beta + 16 * o));
+            }
+        } else {
+            UNROLLED for (int o = 0; o < NO; o++) {
+                __m512 beta = _mm512_loadu_ps(s->beta + parameter + 16 * o);
+                UNROLLED for (int p = 0; p < NP; p++) V = _mm512_add_ps(V, beta);
+            }
+        }
+    }
+    if (s->shortcut) {
+        UNROLLED for (int p = 0; p < NP; p++) if (p < valid) {
+            const float *from = s->shortcut + (int64_t)s->shortcut_pixel[i + p] * s->shortcut_pitch + channel;
+            UNROLLED for (int o = 0; o < NO; o++) V = _mm512_add_ps(V, any512(from + 16 * o, mask[o]));
+        }
+    }
+    const __m512 zero = _mm512_setzero_ps(), six = _mm512_set1_ps(6);
+    switch (s->act) {
+    case BK_RELU: /* the second operand is what a NaN gives */
+        EACH V = _mm512_max_ps(zero, V);
+        break;
+    case BK_RELU6:
+        EACH V = _mm512_min_ps(six, _mm512_max_ps(zero, V));
+        break;
+    case BK_BINRELU: {
+        const __m512 floor = _mm512_set1_ps(-1);
+        EACH V = _mm512_max_ps(floor, V);
+        break;
+    }
+    case BK_PRELU:
+        UNROLLED for (int o = 0; o < NO; o++) {
+            __m512 slope = _mm512_loadu_ps(s->act_a + parameter + 16 * o);
+            UNROLLED for (int p = 0; p < NP; p++)
+                V = _mm512_mask_mul_ps(V, _mm512_cmp_ps_mask(V, zero, _CMP_NGT_UQ), V, slope);
+        }
+        break;
+    case BK_RPRELU:
+        UNROLLED for (int o = 0; o < NO; o++) {
+            __m512 in = _mm512_loadu_ps(s->act_a + parameter + 16 * o);
+            __m512 slope = _mm512_loadu_ps(s->act_b + parameter + 16 * o);
+            __m512 out = _mm512_loadu_ps(s->act_c + parameter + 16 * o);
+            UNROLLED for (int p = 0; p < NP; p++) {
+                __m512 d = _mm512_sub_ps(V, in);
+                d = _mm512_mask_mul_ps(d, _mm512_cmp_ps_mask(d, zero, _CMP_NGT_UQ), d, slope);
+                V = _mm512_add_ps(d, out);
+            }
+        }
+        break;
+    case BK_HARDSWISH: {
+        const __m512 three = _mm512_set1_ps(3);
+        EACH {
+            __m512 gate = _mm512_min_ps(six, _mm512_max_ps(zero, _mm512_add_ps(V, three)));
+            V = _mm512_div_ps(_mm512_mul_ps(V, gate), six);
+        }
+        break;
+    }
+    }
+    const int32_t *out = s->out + i;
+    if (s->f32) {
+        UNROLLED for (int p = 0; p < NP; p++) if (p < valid) {
+            float *to = s->f32 + out[p] * s->f32_pitch + channel;
+            UNROLLED for (int o = 0; o < NO; o++) {
+                if (mask[o] == 0xffff) _mm512_storeu_ps(to + 16 * o, V);
+                else _mm512_mask_storeu_ps(to + 16 * o, mask[o], V);
+            }
+        }
+    }
+    for (int plane = 0; plane < s->bit_planes; plane++) {
+        const bk_bits *bits = &s->bits[plane];
+        __m512 threshold[4];
+        UNROLLED for (int o = 0; o < NO; o++) threshold[o] = _mm512_loadu_ps(bits->threshold + parameter + 16 * o);
+        UNROLLED for (int p = 0; p < NP; p++) if (p < valid) {
+            uint8_t *to = bits->data + out[p] * bits->pitch + (channel >> 3);
+            UNROLLED for (int o = 0; o < NO; o++) {
+                uint16_t word = (uint16_t)(_mm512_cmp_ps_mask(V, threshold[o], _CMP_NGE_UQ) & mask[o]);
+                __builtin_memcpy(to + 2 * o, &word, 2);
+            }
+        }
+    }
+    if (s->bf16) {
+        UNROLLED for (int p = 0; p < NP; p++) if (p < valid) {
+            uint16_t *to = s->bf16 + out[p] * s->bf16_pitch + channel;
+            UNROLLED for (int o = 0; o < NO; o++) _mm256_mask_storeu_epi16(to + 16 * o, mask[o], bf16_of(V));
+        }
+    }
+    if (s->u8) {
+        const __m512 inverse = _mm512_set1_ps(s->u8_inverse), low = _mm512_set1_ps((float)-s->u8_zero);
+        const __m512 high = _mm512_set1_ps((float)(255 - s->u8_zero));
+        const __m512i shift = _mm512_set1_epi32(s->u8_zero);
+        UNROLLED for (int p = 0; p < NP; p++) if (p < valid) {
+            uint8_t *to = s->u8 + out[p] * s->u8_pitch + channel;
+            UNROLLED for (int o = 0; o < NO; o++) {
+                __m512 q = _mm512_min_ps(high, _mm512_max_ps(_mm512_mul_ps(V, inverse), low));
+                __m512i code = _mm512_add_epi32(_mm512_cvtps_epi32(q), shift);
+                _mm512_mask_cvtepi32_storeu_epi8(to + 16 * o, mask[o], code);
+            }
+        }
+    }
+}
+
+/* Pixels [i, i + NP), of which `valid` exist, and NO vectors of outputs from `block` on. q: Q of the pixels, or NULL. */
+static inline __attribute__((always_inline)) T512 void block512(const bk_step *s, const int kind, const int NP,
+                                                                const int NO, int g, int block, int i, int valid,
+                                                                const int32_t *q) {
+    __m512i sum[MAX_SUMS]; /* of fixed size: one that depends on NP would live on the stack */
+    const int32_t *x[MAX_PIXELS];
+    int pixel[MAX_PIXELS];
+    const int channel = g * s->outputs + block, parameter = g * s->padded + block;
+    UNROLLED for (int p = 0; p < NP; p++) {
+        pixel[p] = i + (p < valid ? p : 0);
+        x[p] = (const int32_t *)s->input + s->in[pixel[p]] + (int64_t)g * s->group_offset;
+    }
+    if (s->shortcut) {
+        UNROLLED for (int p = 0; p < NP; p++) {
+            const float *from = s->shortcut + (int64_t)s->shortcut_pixel[pixel[p]] * s->shortcut_pitch + channel;
+            UNROLLED for (int o = 0; o < NO; o++) _mm_prefetch((const char *)(from + 16 * o), _MM_HINT_T0);
+        }
+    }
+    if (kind == BK_LOAD) {
+        UNROLLED for (int o = 0; o < NO; o++) {
+            __mmask16 mask = lanes_left(s->outputs - block - 16 * o);
+            UNROLLED for (int p = 0; p < NP; p++)
+                sum[p * NO + o] = (__m512i)any512((const float *)x[p] + block + 16 * o, mask);
+        }
+    } else {
+        UNROLLED for (int k = 0; k < NP * NO; k++) sum[k] = _mm512_setzero_si512();
+    }
+    if (kind == BK_DEPTHWISE) {
+        const float *w = (const float *)s->weight + block;
+        if (s->image_pixels) w += (int64_t)(i / s->image_pixels) * s->image_weight;
+        __m512i spread[4];
+        __mmask16 mask[4], reads[4];
+        int first[4];
+        const int m = s->multiplier;
+        UNROLLED for (int o = 0; o < NO; o++) {
+            const int c = block + 16 * o, count = s->outputs - c < 16 ? s->outputs - c : 16;
+            mask[o] = lanes_left(count);
+            first[o] = c / m;
+            reads[o] = lanes_left((c + count - 1) / m - first[o] + 1);
+            if (m > 1) {
+                int32_t lane[16];
+                for (int l = 0; l < 16; l++) lane[l] = (c + l) / m - first[o];
+                spread[o] = _mm512_loadu_si512(lane);
+            }
+        }
+        for (int t = 0; t < s->steps; t++, w += s->weight_pitch) {
+            const long k = s->offset[t];
+            UNROLLED for (int o = 0; o < NO; o++) {
+                __m512 weight = any512(w + 16 * o, mask[o]);
+                UNROLLED for (int p = 0; p < NP; p++) {
+                    __m512 value = any512((const float *)x[p] + k + first[o], reads[o]);
+                    if (m > 1) value = _mm512_permutexvar_ps(spread[o], value);
+                    sum[p * NO + o] = (__m512i)_mm512_fmadd_ps(value, weight, (__m512)sum[p * NO + o]);
+                    BARRIER(sum[p * NO + o]);
+                }
+            }
+        }
+    } else if (kind != BK_LOAD) {
+        const int32_t *w = (const int32_t *)s->weight + g * s->group_weight + (int64_t)block * s->steps;
+        const int32_t *offset = s->offset, *end = offset + s->steps;
+        for (; offset < end; offset++, w += 16 * NO) {
+            const long k = *offset;
+            __m512i W[4];
+            UNROLLED for (int o = 0; o < NO; o++) W[o] = _mm512_loadu_si512(w + 16 * o);
+            UNROLLED for (int p = 0; p < NP; p++) {
+                const __m512i X = _mm512_set1_epi32(x[p][k]);
+                UNROLLED for (int o = 0; o < NO; o++) {
+                    __m512i *a = &sum[p * NO + o];
+                    if (kind == BK_BITS) *a = _mm512_add_epi32(*a, _mm512_popcnt_epi32(_mm512_xor_si512(X, W[o])));
+                    if (kind == BK_F32) *a = (__m512i)_mm512_fmadd_ps((__m512)X, (__m512)W[o], (__m512)*a);
+                    if (kind == BK_BF16) *a = (__m512i)_mm512_dpbf16_ps((__m512)*a, (__m512bh)X, (__m512bh)W[o]);
+                    if (kind == BK_INT8) *a = _mm512_dpbusd_epi32(*a, X, W[o]);
+                    BARRIER(*a);
+                }
+            }
+        }
+    }
+    __m512 v[MAX_SUMS];
+    if (kind == BK_BITS || kind == BK_INT8) {
+        UNROLLED for (int p = 0; p < NP; p++) {
+            const int32_t *base = s->base + parameter;
+            if (s->base_pitch) base += (int64_t)s->border[pixel[p]] * s->base_pitch;
+            UNROLLED for (int o = 0; o < NO; o++) {
+                __m512i a = sum[p * NO + o], b = _mm512_loadu_si512(base + 16 * o);
+                a = kind == BK_BITS ? _mm512_sub_epi32(b, _mm512_slli_epi32(a, 1)) : _mm512_add_epi32(b, a);
+                v[p * NO + o] = _mm512_cvtepi32_ps(a);
+            }
+        }
+    } else {
+        UNROLLED for (int k = 0; k < NP * NO; k++) v[k] = (__m512)sum[k];
+    }
+    if (s->alpha) {
+        UNROLLED for (int o = 0; o < NO; o++) {
+            __m512 alpha = _mm512_loadu_ps(s->alpha + parameter + 16 * o);
+            UNROLLED for (int p = 0; p < NP; p++) V = _mm512_mul_ps(V, alpha);
+        }
+    }
+    if (q) {
+        UNROLLED for (int o = 0; o < NO; o++) {
+            __m512 gamma = _mm512_loadu_ps(s->gamma + parameter + 16 * o);
+            UNROLLED for (int p = 0; p < NP; p++)
+                V = _mm512_add_ps(V, _mm512_mul_ps(gamma, _mm512_set1_ps((float)q[p < valid ? p : 0])));
+        }
+    }
+    finish512(s, g, block, NP, NO, i, valid, v);
+}
+
+#define CHUNK 840 /* pixels; a multiple of every NP */
+
+#define KERNEL512(name, kind, NP, NO)                                                                                  \
+    static T512 void name##NO(const bk_step *s, int g, int block, int from, int to, const int32_t *q) {               \
+        for (int i = from; i < to; i += NP)                                                                            \
+            block512(s, kind, NP, NO, g, block, i, to - i < NP ? to - i : NP, q ? q + (i - from) : 0);                 \
+    }
+#define KERNELS512(name, kind)                                                                                         \
+    KERNEL512(name, kind, 14, 1) KERNEL512(name, kind, 10, 2) KERNEL512(name, kind, 8, 3) KERNEL512(name, kind, 6, 4)
+#define KERNEL512_ROW(name) {name##1, name##2, name##3, name##4}
+
+KERNELS512(bits512_, BK_BITS)
+KERNELS512(f32_512_, BK_F32)
+KERNELS512(bf16_512_, BK_BF16)
+KERNELS512(int8_512_, BK_INT8)
+KERNELS512(depthwise512_, BK_DEPTHWISE)
+KERNELS512(load512_, BK_LOAD)
+
+typedef void kernel512(const bk_step *, int g, int block, int from, int to, const int32_t *q);
+static kernel512 *const kernels512[][4] = {KERNEL512_ROW(bits512_), KERNEL512_ROW(f32_512_), KERNEL512_ROW(bf16_512_),
+                                           KERNEL512_ROW(int8_512_), KERNEL512_ROW(depthwise512_),
+                                           KERNEL512_ROW(load512_)};
+
+/* One pixel of a pool: the taps that lie inside the map. */
+static inline __attribute__((always_inline)) T512 void pool512(const bk_step *s, const int NO, int block, int i) {
+    const int rows = s->window[2 * i], columns = s->window[2 * i + 1], average = s->kind == BK_AVGPOOL;
+    const float *x = (const float *)s->input + s->in[i] + block;
+    __m512 v[4];
+    UNROLLED for (int o = 0; o < NO; o++) v[o] = _mm512_set1_ps(average ? 0.0f : -__builtin_inff());
+    for (int r = 0; r < rows; r++) {
+        for (int c = 0; c < columns; c++) {
+            const float *at = x + (int64_t)r * s->row_pitch + (int64_t)c * s->column_pitch;
+            UNROLLED for (int o = 0; o < NO; o++) {
+                __m512 value = any512(at + 16 * o, lanes_left(s->outputs - block - 16 * o));
+                if (average) {
+                    v[o] = _mm512_add_ps(v[o], value);
+                } else { /* a NaN comes in by "not <=" and stays by not being ordered */
+                    __mmask16 ordered = _mm512_cmp_ps_mask(v[o], v[o], _CMP_ORD_Q);
+                    v[o] = _mm512_mask_mov_ps(v[o], _mm512_mask_cmp_ps_mask(ordered, value, v[o], _CMP_NLE_UQ), value);
+                }
+            }
+        }
+    }
+    if (average)
+        UNROLLED for (int o = 0; o < NO; o++) v[o] = _mm512_div_ps(v[o], _mm512_set1_ps(s->divisor[i]));
+    if (s->alpha)
+        UNROLLED for (int o = 0; o < NO; o++) v[o] = _mm512_mul_ps(v[o], _mm512_loadu_ps(s->alpha + block + 16 * o));
+    finish512(s, 0, block, 1, NO, i, 1, v);
+}
+
+static T512 void pool_range512(const bk_step *s, int from, int to) {
+    for (int i = from; i < to; i++)
+        for (int block = 0; block < s->padded; block += BK_LANES) {
+            const int left = s->padded - block;
+            if (left >= 64) pool512(s, 4, block, i);
+            else if (left == 48) pool512(s, 3, block, i);
+            else if (left == 32) pool512(s, 2, block, i);
+            else pool512(s, 1, block, i);
+        }
+}
+
+static T512 void window_sums512(const bk_step *s, int g, int from, int to, int32_t *q) {
+    for (int i = from; i < to; i++) {
+        const uint32_t *x = (const uint32_t *)s->input + s->in[i] + (int64_t)g * s->group_offset;
+        int32_t ones = 0;
+        for (int t = 0; t < s->steps; t++) ones += __builtin_popcount(x[s->offset[t]]);
+        q[i - from] = s->q_base[s->border ? s->border[i] : 0] - 2 * ones;
+    }
+}
+
+static void conv_range512(const bk_step *s, int from, int to) {
+    int32_t q[CHUNK];
+    for (int start = from; start < to; start += CHUNK) {
+        const int end = start + CHUNK < to ? start + CHUNK : to;
+        for (int g = 0; g < s->groups; g++) {
+            if (s->gamma) window_sums512(s, g, start, end, q);
+            for (int block = 0; block < s->padded; block += BK_LANES) {
+                const int left = (s->padded - block) / 16;
+                kernels512[s->kind][left < 4 ? left - 1 : 3](s, g, block, start, end, s->gamma ? q : 0);
+            }
+        }
+    }
+}
+
+static void range512(const bk_step *s, int from, int to) {
+    if (s->kind >= BK_MAXPOOL) {
+        pool_range512(s, from, to);
+    } else if (s->image_pixels) { /* a block of pixels must not cross images: each has weights of its own */
+        for (int start = from; start < to;) {
+            int end = (start / s->image_pixels + 1) * s->image_pixels;
+            if (end > to) end = to;
+            conv_range512(s, start, end);
+            start = end;
+        }
+    } else {
+        conv_range512(s, from, to);
+    }
+}

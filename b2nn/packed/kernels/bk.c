@@ -1,0 +1,189 @@
+/* Packed inference: running a list of steps at the best level of this CPU, on the threads of torch. */
+#include "bk.h"
+
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define X86 1
+#include <cpuid.h>
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#define ARM 1
+#include <arm_neon.h>
+#endif
+
+static int level = -1, features; /* chosen at the first use */
+static int best_level, best_features;
+
+#define NARROW_CHUNK 480
+
+static inline uint16_t bf16_bits(float value) {
+    uint32_t u;
+    memcpy(&u, &value, 4);
+    if (value != value) return (uint16_t)((u | 0x400000) >> 16);
+    return (uint16_t)((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+}
+
+static inline int ones32(uint32_t u) {
+    u -= (u >> 1) & 0x55555555u;
+    u = (u & 0x33333333u) + ((u >> 2) & 0x33333333u);
+    return (int)((((u + (u >> 4)) & 0x0f0f0f0fu) * 0x01010101u) >> 24);
+}
+
+/* Q of pixels [from, to) in group g; its steps are lanes, at AVX2 bytes. */
+static void window_sums(const bk_step *s, int g, int from, int to, int32_t *q) {
+    for (int i = from; i < to; i++) {
+        const uint32_t *x = (const uint32_t *)s->input + s->in[i] + (int64_t)g * s->group_offset;
+        int32_t ones = 0;
+        if (level == BK_AVX2)
+            for (int t = 0; t < s->steps; t++) ones += ones32(((const uint8_t *)x)[s->offset[t]]);
+        else
+            for (int t = 0; t < s->steps; t++) ones += ones32(x[s->offset[t]]);
+        q[i - from] = s->q_base[s->border ? s->border[i] : 0] - 2 * ones;
+    }
+}
+
+/* In any order of a vector's bytes: the sums of bits pairwise, of fours, of eights. */
+#define SWAR_ONES(v)                                                                                                   \
+    ({                                                                                                                 \
+        NAME(vu) u_ = (NAME(vu))(v);                                                                                   \
+        u_ -= (u_ >> 1) & 0x55555555u;                                                                                 \
+        u_ = (u_ & 0x33333333u) + ((u_ >> 2) & 0x33333333u);                                                           \
+        (NAME(vb))((u_ + (u_ >> 4)) & 0x0f0f0f0fu);                                                                    \
+    })
+
+#define NAME(x) scalar_##x
+#define TARGET
+#define WIDTH 4
+#define PIXELS 2
+#define FMA(a, b, c) ((c) + (a) * (b))
+#define ONES SWAR_ONES
+#include "narrow.h"
+#undef NAME
+#undef TARGET
+#undef WIDTH
+#undef PIXELS
+#undef FMA
+#undef ONES
+
+#ifdef ARM
+#define NAME(x) neon_##x
+#define TARGET
+#define WIDTH 4
+#define PIXELS 4
+#define FMA(a, b, c) ((neon_vf)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define ONES(v) ((neon_vb)vcntq_u8((uint8x16_t)(v)))
+#include "narrow.h"
+#endif
+
+#ifdef X86
+#include "avx2.h"
+#include "avx512.h"
+
+static uint64_t __attribute__((target("xsave"))) enabled_state(void) { return _xgetbv(0); }
+
+/* Asked of the CPU itself: __builtin_cpu_supports does not link into a shared library everywhere. */
+static void detect(void) {
+    unsigned a, b, c, d, b7, c7, d7, a71 = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_POPCNT)) return;
+    const int fma = !!(c & bit_FMA);
+    const uint64_t state = enabled_state();
+    if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return;
+    if ((state & 0x06) == 0x06 && (b7 & bit_AVX2) && fma) best_level = BK_AVX2;
+    const unsigned wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+    if (best_level != BK_AVX2 || (state & 0xe6) != 0xe6 || (b7 & wide) != wide || !(c7 & bit_AVX512VPOPCNTDQ)) return;
+    best_level = BK_AVX512;
+    if (c7 & bit_AVX512VNNI) best_features |= BK_HAS_INT8;
+    if (__get_cpuid_count(7, 1, &a71, &b, &c, &d) && (a71 & bit_AVX512BF16)) best_features |= BK_HAS_BF16;
+}
+#elif defined(ARM)
+static void detect(void) { best_level = BK_NEON; }
+#else
+static void detect(void) {}
+#endif
+
+int bk_abi(void) { return BK_ABI; }
+int bk_step_size(void) { return (int)sizeof(bk_step); }
+
+/* Use `wanted`, or the best level where it is negative. -1 where this CPU lacks it. Steps made for one level run at
+   no other: the layout of the weights differs. */
+int bk_set_level(int wanted) {
+    best_level = BK_SCALAR;
+    best_features = 0;
+    detect();
+    if (wanted < 0) wanted = best_level;
+    if (wanted > best_level || (wanted == BK_NEON && best_level != BK_NEON)) return -1;
+    level = wanted;
+    features = level == BK_AVX512 ? best_features : 0;
+    return level;
+}
+
+int bk_level(void) { return level < 0 ? bk_set_level(-1) : level; }
+int bk_features(void) { return bk_level() < 0 ? 0 : features; }
+
+static bk_run_range *range_of(const bk_step *s) {
+#ifdef X86
+    const int slow = (s->kind == BK_BF16 && !(features & BK_HAS_BF16)) || (s->kind == BK_INT8 && !(features & BK_HAS_INT8));
+    if (level == BK_AVX512 && !slow) return range512;
+    if (level >= BK_AVX2) return avx2_range;
+#endif
+#ifdef ARM
+    if (level == BK_NEON) return neon_range;
+#endif
+    (void)s;
+    return scalar_range;
+}
+
+/* Denormals are kept whatever the thread is set to: x >= t must not depend on the thread that compares. */
+static void run_range(bk_run_range *run, const bk_step *s, int from, int to) {
+#ifdef X86
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(0x1f80);
+    run(s, from, to);
+    _mm_setcsr(before);
+#else
+    run(s, from, to);
+#endif
+}
+
+typedef void gomp_parallel(void (*)(void *), void *, unsigned, unsigned);
+static gomp_parallel *parallel;
+static int (*thread_number)(void);
+static int (*thread_count)(void);
+
+/* The OpenMP pool to run on, by its addresses; NULL for one thread. */
+void bk_set_pool(void *gomp, void *number, void *count) {
+    parallel = (gomp_parallel *)gomp;
+    thread_number = (int (*)(void))number;
+    thread_count = (int (*)(void))count;
+}
+
+typedef struct {
+    bk_run_range *run;
+    const bk_step *step;
+} task;
+
+static void work(void *argument) {
+    const task *t = (const task *)argument;
+    const int64_t pixels = t->step->pixels, blocks = (pixels + 23) / 24;
+    const int64_t n = thread_count(), k = thread_number();
+    const int from = (int)(blocks * k / n * 24), to = (int)(blocks * (k + 1) / n * 24);
+    run_range(t->run, t->step, from, to < pixels ? to : (int)pixels);
+}
+
+/* Whether a step takes long enough (about 10 us) to pay for waking threads: in vectors times steps. */
+static int pays(const bk_step *s) {
+    int64_t steps = s->kind == BK_LOAD ? 4 : s->kind >= BK_MAXPOOL ? 2 * s->window[0] * s->window[1] : s->steps;
+    return (int64_t)s->pixels * s->groups * (s->padded / 16) * (steps + 4) > 40000;
+}
+
+/* Runs steps one after the other. Threads beyond the first are used where the pool is set. */
+int bk_run(const bk_step *steps, int n, int threads) {
+    bk_level();
+    for (const bk_step *s = steps; s < steps + n; s++) {
+        task t = {range_of(s), s};
+        if (threads > 1 && parallel && s->pixels > 24 && pays(s)) parallel(work, &t, (unsigned)threads, 0);
+        else run_range(t.run, s, 0, s->pixels);
+    }
+    return 0;
+}

@@ -1,0 +1,130 @@
+"""The compiled kernels: where they are, at which level they run, on which threads.
+
+`pip install` compiles `kernels/bk.c` to a library beside this file. Where that failed, or its interface is another
+one, `library()` is None and everything runs in plain torch; the reason is warned of once and told by `missing()`.
+
+The environment variable B2NN_KERNEL forces a level: avx512, avx2, neon, scalar, or torch for none. B2NN_LIBRARY names
+another library file, for instance one built with sanitizers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from b2nn.errors import B2nnError
+
+ABI = 1
+LEVELS = ("scalar", "neon", "avx2", "avx512")
+TORCH = "torch"
+FEATURES = {"bf16": 1, "int8": 2}
+
+
+@dataclass
+class Library:
+    """The loaded kernels. Steps are made for one level; change it only while no steps exist."""
+
+    path: Path
+    functions: Any
+
+    @property
+    def level(self) -> str:
+        """One of `LEVELS`."""
+        return LEVELS[self.functions.bk_level()]
+
+    @property
+    def fast(self) -> frozenset[str]:
+        """Which of "bf16" and "int8" the CPU has instructions for; the others are right but slow."""
+        bits = self.functions.bk_features()
+        return frozenset(name for name, bit in FEATURES.items() if bits & bit)
+
+    def set_level(self, level: str | None) -> None:
+        """Run at `level` from now on, or at the CPU's best with None; `B2nnError` where the CPU lacks it."""
+        if self.functions.bk_set_level(-1 if level is None else LEVELS.index(level)) < 0:
+            raise B2nnError(f"kernel level {level!r} does not run on this CPU; its best is {self.level!r}")
+
+
+_found: Library | None = None
+_missing: str | None = None
+_looked = False
+
+
+def library() -> Library | None:
+    """The kernels, loaded at the first call, or None where plain torch must do."""
+    global _found, _missing, _looked
+    if not _looked:
+        wanted = _wanted()
+        try:
+            _found, _missing = _load(wanted), None
+        except OSError as error:
+            _found, _missing = None, str(error)
+            if wanted != TORCH:
+                warnings.warn(f"{_missing}; binary layers run in plain torch, which is slow", stacklevel=2)
+        _looked = True
+    return _found
+
+
+def missing() -> str | None:
+    """Why `library()` is None, in one line; None where it is not."""
+    library()
+    return _missing
+
+
+def kernel() -> str:
+    """What binary layers run on: a level of the compiled kernels, or "torch"."""
+    found = library()
+    return TORCH if found is None else found.level
+
+
+def _wanted() -> str | None:
+    wanted = os.environ.get("B2NN_KERNEL") or None
+    if wanted not in (None, TORCH, *LEVELS):
+        raise B2nnError(f"B2NN_KERNEL={wanted} is unknown; choose one of {', '.join((*reversed(LEVELS), TORCH))}")
+    return wanted
+
+
+def _load(wanted: str | None) -> Library:
+    """The library at the wanted level and on torch's threads; `OSError` says why there is none."""
+    if wanted == TORCH:
+        raise OSError("B2NN_KERNEL=torch turns the compiled kernels off")
+    found = Library(path := _file(), ctypes.CDLL(str(path)))
+    functions = found.functions
+    functions.bk_run.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+    functions.bk_set_pool.argtypes = [ctypes.c_void_p] * 3
+    functions.bk_set_pool.restype = None
+    if functions.bk_abi() != ABI:
+        raise OSError(f"{path} has interface {functions.bk_abi()}, needed is {ABI}; install b2track again")
+    found.set_level(wanted)
+    _borrow_threads(functions)
+    # A pool does not survive a fork: libgomp hangs in a child whose parent used it.
+    os.register_at_fork(after_in_child=lambda: functions.bk_set_pool(None, None, None))
+    return found
+
+
+def _file() -> Path:
+    if named := os.environ.get("B2NN_LIBRARY"):
+        return Path(named)
+    for suffix in ("so", "dylib", "pyd"):
+        for path in sorted(Path(__file__).parent.glob(f"_bk*.{suffix}")):
+            return path
+    raise OSError("the compiled kernels are missing (no C compiler at installation?): install one and b2track again")
+
+
+def _borrow_threads(functions: Any) -> None:
+    """Run on torch's own OpenMP pool: two pools would fight for the cores. Without it one thread is used."""
+    if not torch.backends.openmp.is_available():
+        return
+    for name in ("libgomp.so.1",):
+        try:
+            pool = ctypes.CDLL(name)  # torch has loaded its own under this name
+            names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+            functions.bk_set_pool(*[ctypes.cast(getattr(pool, name), ctypes.c_void_p) for name in names])
+            return
+        except (OSError, AttributeError):
+            continue
