@@ -85,24 +85,15 @@ class Conv:
         """Whether the conv makes all channels of its result."""
         return len(self.weight) == self.channels
 
-    def class_constants(self, taps: Tensor) -> Tensor:
-        """beta + C where only `taps` lie inside the map.
-
-        Args:
-            taps: (classes, kh, kw) bool.
-
-        Returns:
-            (classes, out) float32; rounded once, from float64.
-        """
-        constants = self.beta.double().expand(len(taps), -1)
-        if self.centre is not None:
-            signs = self.weight.double() * 2 - 1
-            centres = self.centre.double().view(self.groups, -1).repeat_interleave(len(self.weight) // self.groups, 0)
-            gamma = torch.zeros_like(self.beta) if self.gamma is None else self.gamma
-            weighed = self.alpha.double()[:, None, None, None] * signs + gamma.double()[:, None, None, None]
-            inside = torch.einsum("ocij,oc,kij->ko", weighed, centres, taps.double())
-            constants = constants + inside
-        return constants.float()
+    def centre_taps(self) -> Tensor | None:
+        """What each tap adds to C where it lies inside the map, (out, kh, kw) float64; None without a centre."""
+        if self.centre is None:
+            return None
+        signs = self.weight.double() * 2 - 1
+        centres = self.centre.double().view(self.groups, -1).repeat_interleave(len(self.weight) // self.groups, 0)
+        gamma = torch.zeros_like(self.beta) if self.gamma is None else self.gamma
+        weights = self.alpha.double()[:, None, None, None] * signs + gamma.double()[:, None, None, None]
+        return torch.einsum("ocij,oc->oij", weights, centres)
 
 
 @dataclass(frozen=True)

@@ -139,23 +139,12 @@ def _input_sums(step: Conv, x: Tensor) -> Tensor:
 
 def _constants(step: Conv, x: Tensor) -> Tensor:
     """beta + C: (1, out, H', W'), or 1 in place of H' and W' where no tap's place matters."""
-    if step.centre is None:
+    taps = step.centre_taps()
+    if taps is None:
         return _column(step.beta)
-    kernel = step.weight.shape[2:]
-    rows, columns = (
-        _inside(x.shape[2 + axis], kernel[axis], step.stride[axis], step.padding[axis], step.dilation[axis])
-        for axis in (0, 1))  # (H', kh), (W', kw)
-    classes, place = torch.unique((rows[:, None, :, None] & columns[None, :, None, :]).flatten(2).flatten(0, 1),
-                                  dim=0, return_inverse=True)
-    constants = step.class_constants(classes.view(-1, *kernel))[place]  # (H' W', out)
-    return constants.T.reshape(1, -1, len(rows), len(columns))
-
-
-def _inside(size: int, kernel: int, stride: int, padding: int, dilation: int) -> Tensor:
-    """(outputs, kernel) bool: which taps lie inside a map's axis of `size`."""
-    outputs = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    places = torch.arange(outputs)[:, None] * stride - padding + torch.arange(kernel) * dilation
-    return (places >= 0) & (places < size)
+    inside = x.new_ones(1, 1, *x.shape[2:], dtype=torch.float64)
+    constants = F.conv2d(inside, taps[:, None], step.beta.double(), step.stride, step.padding, step.dilation)
+    return constants.float()
 
 
 def _column(channels: Tensor | None) -> Tensor:
