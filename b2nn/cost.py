@@ -44,6 +44,8 @@ class UnitCost:
             if there is none.
         order: place in the order of first execution, from 0.
         block: output channels that no part may separate, see `Unit.block`.
+        spent: what it costs in full precision and in 1 bit, in the unit of another metric than FLOPs, see
+            `b2nn.metrics`; None where FLOPs are counted.
     """
 
     name: str
@@ -58,6 +60,7 @@ class UnitCost:
     norm: str | None
     order: int
     block: int = 1
+    spent: tuple[int, int] | None = None
 
     @property
     def flops(self) -> int:
@@ -65,9 +68,14 @@ class UnitCost:
         return 2 * self.macs
 
     @property
+    def whole_cost(self) -> int:
+        """What it costs in full precision, in FLOPs or the unit of the table's metric."""
+        return self.flops if self.spent is None else self.spent[0]
+
+    @property
     def saving(self) -> float:
-        """FLOPs that 1 bit saves, exact in float64."""
-        return self.flops - self.flops / LANES
+        """How much of that 1 bit saves, exact in float64."""
+        return self.flops - self.flops / LANES if self.spent is None else self.spent[0] - self.spent[1]
 
     def of(self, part: Part) -> UnitCost:
         """What a part of this whole unit costs. Parts that hold every channel once add up to the unit, exactly."""
@@ -81,28 +89,36 @@ class UnitCost:
         return replace(
             self, name=part.name, aliases=tuple(part._replace(layer=alias).name for alias in self.aliases),
             macs=share(self.macs), parameters=share(self.parameters), weights=share(self.weights),
-            weight_shape=(share(channels), *self.weight_shape[1:]))
+            weight_shape=(share(channels), *self.weight_shape[1:]),
+            spent=None if self.spent is None else (share(self.spent[0]), share(self.spent[0]) - share(
+                self.spent[0] - self.spent[1])))
 
 
 @dataclass(frozen=True)
 class CostTable:
-    """The cost of a network, unit by unit.
+    """The cost of a network, unit by unit: FLOPs, or what another metric measures (`b2nn.metrics`).
 
     In all methods `full` is the set of eligible units kept in full precision; the other eligible ones are
     binary.
-    Counted FLOPs are multiples of 1 / 32, so float64 holds them exactly and no order of summation matters.
+    Counted FLOPs are multiples of 1 / 32 and other costs whole numbers, so float64 holds them exactly and no order of
+    summation matters.
 
     Attributes:
         units: every unit that ran, in execution order.
         other_flops: FLOPs of what no unit does: normalisation, activations, pooling, correlation.
         parameters: elements of all parameters of the model, run or not.
         whole: the table with every layer whole, where units are parts of layers; else None.
+        metric: what `total`, `counted`, `ratio`, `floor`, `cost` and `capacity` measure: ``flops``, ``memory`` (bits) or
+            ``latency`` (nanoseconds).
+        other_cost: in that metric, what no unit is to blame for; None where it is `other_flops`.
     """
 
     units: tuple[UnitCost, ...]
     other_flops: int
     parameters: int
     whole: CostTable | None = None
+    metric: str = "flops"
+    other_cost: int | None = None
 
     @cached_property
     def _by_name(self) -> dict[str, UnitCost]:
@@ -147,10 +163,21 @@ class CostTable:
             units += [unit.of(part) for part in own]
         return whole if tuple(units) == whole.units else replace(whole, units=tuple(units), whole=whole)
 
+    def priced(self, metric: str, spent: Mapping[str, tuple[int, int]], other: int) -> CostTable:
+        """The table by another metric, with every layer whole.
+
+        Args:
+            spent: by layer, its cost in full precision and, below that, in 1 bit; whole numbers.
+            other: cost of everything else.
+        """
+        units = tuple(replace(unit, spent=spent[unit.name]) for unit in self.undivided.units)
+        return replace(self.undivided, units=units, metric=metric, other_cost=other)
+
     @property
     def total(self) -> int:
-        """FLOPs with everything in full precision."""
-        return sum(unit.flops for unit in self.units) + self.other_flops
+        """Cost with everything in full precision."""
+        other = self.other_flops if self.other_cost is None else self.other_cost
+        return sum(unit.whole_cost for unit in self.units) + other
 
     @property
     def floor(self) -> float:
@@ -166,11 +193,11 @@ class CostTable:
                             f"{', '.join(list(self._by_name)[:5])}, ...") from None
 
     def counted(self, full: Collection[str]) -> float:
-        """FLOPs of the mix."""
+        """Cost of the mix."""
         return self.total - sum(unit.saving for unit in self._binary(full))
 
     def ratio(self, full: Collection[str]) -> float:
-        """Counted FLOPs of the mix over those of full precision, in (0, 1]."""
+        """Counted cost of the mix over that of full precision, in (0, 1]."""
         return self.counted(full) / self.total
 
     def cost(self, name: str) -> float:
@@ -178,7 +205,7 @@ class CostTable:
         return self.unit(name).saving / self.total
 
     def capacity(self, budget: float) -> float:
-        """FLOPs of savings that may be given up within `budget`; negative below the floor.
+        """How much of the savings may be given up within `budget`; negative below the floor.
 
         `sum(saving of full) <= capacity(budget)` holds exactly where `ratio(full) <= budget` does, rounding
         included.

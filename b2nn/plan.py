@@ -16,7 +16,7 @@ from b2nn.errors import BudgetError, PlanError
 from b2nn.parts import by_layer
 
 FORMAT = "b2nn.plan/1"
-METRICS = ("flops", "latency", "memory")
+METRICS = {"flops": "FLOPs", "latency": "latency", "memory": "memory"}  # each as messages call it
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def make_plan(table: CostTable, full: Collection[str], budget: float | None, str
     return BinarizationPlan(
         architecture=architecture_hash(table), full=tuple(sorted(kept)),
         binary=tuple(sorted(unit.name for unit in table.eligible if unit.name not in kept)),
-        budget=budget, ratio=ratio, strategy=strategy, seed=seed, trace=trace)
+        budget=budget, ratio=ratio, strategy=strategy, seed=seed, trace=trace, metric=table.metric)
 
 
 def all_binary(table: CostTable) -> BinarizationPlan:
@@ -150,7 +150,8 @@ def all_full(table: CostTable) -> BinarizationPlan:
 def check_budget(table: CostTable, budget: float) -> None:
     """`BudgetError` unless the budget is in (0, 1] and not below the floor."""
     if not 0 < budget <= 1:
-        raise BudgetError(f"budget {budget} is not in (0, 1]; it is a share of the full-precision FLOPs")
+        raise BudgetError(f"budget {budget} is not in (0, 1]; it is a share of the full-precision "
+                          f"{METRICS[table.metric]}")
     if budget < table.floor:
         floor = _up(table.floor)
         raise BudgetError(f"budget {budget} is below the floor: with every eligible layer binary "

@@ -22,7 +22,7 @@ from tracker.localize import (
     Target,
     template_region,
 )
-from tracker.models import Network, SiamFC
+from tracker.models import Network, SiamFCConfig
 from tracker.typed import typed
 
 
@@ -75,7 +75,7 @@ class SiameseTracker:
         lost = {entry.name: options.pop(entry.name) for entry in fields(LostOptions) if entry.name in options}
         self.lost_options: LostOptions = typed(LostOptions, lost, "tracking")
         self.localize: AnchorFreeLocalizer | ScaleSearchLocalizer
-        if isinstance(network, SiamFC):
+        if isinstance(network.config, SiamFCConfig):
             self.localize = ScaleSearchLocalizer(network, typed(ScaleSearchOptions, options, "tracking"))
         else:
             self.localize = AnchorFreeLocalizer(network, typed(AnchorFreeOptions, options, "tracking"))

@@ -182,6 +182,7 @@ def conv(
         raise B2nnError(f"{outputs} depthwise outputs are no multiple of {source.channels} inputs")
     step = Step()
     step.kind, step.groups, step.outputs = KINDS[weights.kind], weights.groups, weights.outputs
+    step.keep.append(source)
     address, pitch, step.group_offset, unit = _source(source, weights, plane)
     step.multiplier = outputs // source.channels if depthwise else 1
     step.input = address

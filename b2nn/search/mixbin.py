@@ -77,7 +77,8 @@ def search(problem: Problem, budget: float, seed: int = 0, options: Options | No
     run = Run(problem, "mixbin", budget, seed, options)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        loop = _Loop(problem, budget, seed, options, {**run.identity(), "budget": budget})
+        loop = _Loop(problem, budget, seed, options, {**run.identity(), "budget": budget,
+                                                            "metric": problem.table.metric})
         loop.load(state)
         for batch in islice(repeated(problem.batches), loop.done, None):
             if loop.step(batch):

@@ -9,6 +9,7 @@ in registers to the end: NP * NO + NO + 2 <= 32. */
 #define UNROLLED _Pragma("GCC unroll 24")
 #define MAX_SUMS 24
 #define MAX_PIXELS 14
+#define SPREAD (BK_LOAD + 1) /* depthwise with several outputs of an input channel */
 
 static inline __attribute__((always_inline)) T512 __mmask16 lanes_left(int count) {
     return count >= 16 ? 0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
@@ -164,19 +165,19 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
     } else {
         UNROLLED for (int k = 0; k < NP * NO; k++) sum[k] = _mm512_setzero_si512();
     }
-    if (kind == BK_DEPTHWISE) {
+    if (kind == BK_DEPTHWISE || kind == SPREAD) {
         const float *w = (const float *)s->weight + block;
         if (s->image_pixels) w += (int64_t)(i / s->image_pixels) * s->image_weight;
         __m512i spread[4];
         __mmask16 mask[4], reads[4];
         int first[4];
-        const int m = s->multiplier;
+        const int m = kind == SPREAD ? s->multiplier : 1;
         UNROLLED for (int o = 0; o < NO; o++) {
             const int c = block + 16 * o, count = s->outputs - c < 16 ? s->outputs - c : 16;
             mask[o] = lanes_left(count);
             first[o] = c / m;
             reads[o] = lanes_left((c + count - 1) / m - first[o] + 1);
-            if (m > 1) {
+            if (kind == SPREAD) {
                 int32_t lane[16];
                 for (int l = 0; l < 16; l++) lane[l] = (c + l) / m - first[o];
                 spread[o] = _mm512_loadu_si512(lane);
@@ -188,7 +189,7 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
                 __m512 weight = any512(w + 16 * o, mask[o]);
                 UNROLLED for (int p = 0; p < NP; p++) {
                     __m512 value = any512((const float *)x[p] + k + first[o], reads[o]);
-                    if (m > 1) value = _mm512_permutexvar_ps(spread[o], value);
+                    if (kind == SPREAD) value = _mm512_permutexvar_ps(spread[o], value);
                     sum[p * NO + o] = (__m512i)_mm512_fmadd_ps(value, weight, (__m512)sum[p * NO + o]);
                     BARRIER(sum[p * NO + o]);
                 }
@@ -261,11 +262,12 @@ KERNELS512(bf16_512_, BK_BF16)
 KERNELS512(int8_512_, BK_INT8)
 KERNELS512(depthwise512_, BK_DEPTHWISE)
 KERNELS512(load512_, BK_LOAD)
+KERNELS512(spread512_, SPREAD)
 
 typedef void kernel512(const bk_step *, int g, int block, int from, int to, const int32_t *q);
 static kernel512 *const kernels512[][4] = {KERNEL512_ROW(bits512_), KERNEL512_ROW(f32_512_), KERNEL512_ROW(bf16_512_),
                                            KERNEL512_ROW(int8_512_), KERNEL512_ROW(depthwise512_),
-                                           KERNEL512_ROW(load512_)};
+                                           KERNEL512_ROW(load512_), KERNEL512_ROW(spread512_)};
 
 /* One pixel of a pool: the taps that lie inside the map. */
 static inline __attribute__((always_inline)) T512 void pool512(const bk_step *s, const int NO, int block, int i) {
@@ -316,13 +318,16 @@ static T512 void window_sums512(const bk_step *s, int g, int from, int to, int32
 
 static void conv_range512(const bk_step *s, int from, int to) {
     int32_t q[CHUNK];
-    for (int start = from; start < to; start += CHUNK) {
-        const int end = start + CHUNK < to ? start + CHUNK : to;
+    const int kind = s->kind == BK_DEPTHWISE && s->multiplier > 1 ? SPREAD : s->kind;
+    /* Weights are reused over many pixels; without weights to speak of memory is better read in its own order. */
+    const int chunk = kind < BK_DEPTHWISE || s->padded <= BK_LANES ? CHUNK : kind == BK_LOAD ? 6 : 48;
+    for (int start = from; start < to; start += chunk) {
+        const int end = start + chunk < to ? start + chunk : to;
         for (int g = 0; g < s->groups; g++) {
             if (s->gamma) window_sums512(s, g, start, end, q);
             for (int block = 0; block < s->padded; block += BK_LANES) {
                 const int left = (s->padded - block) / 16;
-                kernels512[s->kind][left < 4 ? left - 1 : 3](s, g, block, start, end, s->gamma ? q : 0);
+                kernels512[kind][left < 4 ? left - 1 : 3](s, g, block, start, end, s->gamma ? q : 0);
             }
         }
     }
