@@ -13,7 +13,10 @@ Sums of bytes are widened every 31 steps, 31 * 8 = 248. */
 #define PIXELS 6
 #define FMA(a, b, c) ((avx2_vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 
-#define KEEP(v) __asm__("" : "+x"(v))
+#define SIGNS(y, t) _mm256_movemask_ps(_mm256_cmp_ps((__m256)(y), (__m256)(t), _CMP_NGE_UQ))
+
+/* Weights come from memory: kept in registers they would drive sums out of them. */
+#define LOOK_UP(into, table, at) __asm__("vpshufb %2, %1, %0" : "=x"(into) : "x"(table), "m"(*(at)))
 #define ALL _Pragma("GCC unroll 12")
 #define ROW(h)                                                                                                         \
     {C(h ^ 0), C(h ^ 1), C(h ^ 2), C(h ^ 3), C(h ^ 4), C(h ^ 5), C(h ^ 6), C(h ^ 7), C(h ^ 8), C(h ^ 9), C(h ^ 10),    \
@@ -25,7 +28,7 @@ static const uint8_t counts[16][16] __attribute__((aligned(64))) = {
 #undef C
 #undef ROW
 
-static void avx2_finish(const bk_step *s, int g, int block, int i, int valid, float *v, int pitch, const int32_t *q);
+static void avx2_finish(const bk_step *s, int g, int block, int i, int valid, const float *v, int pitch, const int32_t *q);
 
 static inline __attribute__((always_inline)) T256 void bits256(const bk_step *s, const int NP, const int NO, int g,
                                                                int block, int i, int valid, const int32_t *q) {
@@ -49,10 +52,13 @@ static inline __attribute__((always_inline)) T256 void bits256(const bk_step *s,
                 ALL for (int o = 0; o < NO; o++) {
                     const __m256i *W = (const __m256i *)(w + 64 * o);
                     __m256i *a = &sum[p * NO + o];
-                    *a = _mm256_add_epi8(*a, _mm256_shuffle_epi8(low, _mm256_loadu_si256(W)));
-                    KEEP(*a);
-                    *a = _mm256_add_epi8(*a, _mm256_shuffle_epi8(high, _mm256_loadu_si256(W + 1)));
-                    KEEP(*a);
+                    __m256i ones;
+                    LOOK_UP(ones, low, W);
+                    *a = _mm256_add_epi8(*a, ones);
+                    IN_REGISTER(*a);
+                    LOOK_UP(ones, high, W + 1);
+                    *a = _mm256_add_epi8(*a, ones);
+                    IN_REGISTER(*a);
                 }
             }
         }
@@ -100,3 +106,4 @@ static T256 void avx2_conv_BK_BITS(const bk_step *s, int g, int block, int from,
 #undef WIDTH
 #undef PIXELS
 #undef FMA
+#undef SIGNS

@@ -17,6 +17,15 @@ static int best_level, best_features;
 
 #define NARROW_CHUNK 480
 
+/* An empty instruction that wants v in a vector register: compilers then keep a loop's sums there. */
+#ifdef X86
+#define IN_REGISTER(v) __asm__("" : "+x"(v))
+#elif defined(ARM)
+#define IN_REGISTER(v) __asm__("" : "+w"(v))
+#else
+#define IN_REGISTER(v)
+#endif
+
 static inline uint16_t bf16_bits(float value) {
     uint32_t u;
     memcpy(&u, &value, 4);
@@ -28,6 +37,11 @@ static inline int ones32(uint32_t u) {
     u -= (u >> 1) & 0x55555555u;
     u = (u & 0x33333333u) + ((u >> 2) & 0x33333333u);
     return (int)((((u + (u >> 4)) & 0x0f0f0f0fu) * 0x01010101u) >> 24);
+}
+
+typedef int32_t mask4 __attribute__((vector_size(16)));
+static inline uint32_t sign_bits4(mask4 at_least) {
+    return 15 & ~((at_least[0] & 1) | (at_least[1] & 2) | (at_least[2] & 4) | (at_least[3] & 8));
 }
 
 /* Q of pixels [from, to) in group g; its steps are lanes, at AVX2 bytes. */
@@ -58,6 +72,7 @@ static void window_sums(const bk_step *s, int g, int from, int to, int32_t *q) {
 #define PIXELS 2
 #define FMA(a, b, c) ((c) + (a) * (b))
 #define ONES SWAR_ONES
+#define SIGNS(y, t) sign_bits4((y) >= (t))
 #include "narrow.h"
 #undef NAME
 #undef TARGET
@@ -65,6 +80,7 @@ static void window_sums(const bk_step *s, int g, int from, int to, int32_t *q) {
 #undef PIXELS
 #undef FMA
 #undef ONES
+#undef SIGNS
 
 #ifdef ARM
 #define NAME(x) neon_##x
@@ -73,6 +89,7 @@ static void window_sums(const bk_step *s, int g, int from, int to, int32_t *q) {
 #define PIXELS 4
 #define FMA(a, b, c) ((neon_vf)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define ONES(v) ((neon_vb)vcntq_u8((uint8x16_t)(v)))
+#define SIGNS(y, t) sign_bits4((y) >= (t))
 #include "narrow.h"
 #endif
 

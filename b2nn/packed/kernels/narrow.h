@@ -5,6 +5,7 @@
    WIDTH       floats in a vector
    PIXELS      pixels in a block: PIXELS x 16 outputs are summed at a time
    FMA(a,b,c)  a * b + c on vectors of floats
+   SIGNS(y,t)  bit l is 1 where NOT y[l] >= t[l]
    ONES(v)     for every byte of a vector the number of its ones, or undefined where the level has a kernel of its own
 
 The weights' blocks of 64 lanes are those of avx512.h. */
@@ -15,73 +16,99 @@ typedef int32_t NAME(vi) __attribute__((vector_size(4 * WIDTH), aligned(4), may_
 typedef uint32_t NAME(vu) __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 typedef uint8_t NAME(vb) __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
+#define LOAD(from, o) (*(const NAME(vf) *)((from) + WIDTH * (o)))
+#define UNROLL _Pragma("GCC unroll 12")
+#define EACH for (int o = 0; o < VECTORS; o++)
+#define PICK(mask, a, b) ((NAME(vf))(((NAME(vi))(a) & (mask)) | ((NAME(vi))(b) & ~(mask))))
+#define AT_LEAST(v, low) PICK((v) < (low), (NAME(vf)){0} + (low), v) /* a NaN stays */
+#define AT_MOST(v, high) PICK((v) > (high), (NAME(vf)){0} + (high), v)
+
+/* act(y) of 16 outputs. */
+static inline __attribute__((always_inline)) TARGET void NAME(activate)(const bk_step *s, int parameter,
+                                                                        NAME(vf) y[VECTORS]) {
+    const float *a = s->act_a + parameter, *b = s->act_b + parameter, *c = s->act_c + parameter;
+    switch (s->act) {
+    case BK_RELU:
+        EACH y[o] = AT_LEAST(y[o], 0.0f);
+        break;
+    case BK_RELU6:
+        EACH y[o] = AT_MOST(AT_LEAST(y[o], 0.0f), 6.0f);
+        break;
+    case BK_BINRELU:
+        EACH y[o] = AT_LEAST(y[o], -1.0f);
+        break;
+    case BK_PRELU:
+        EACH y[o] = PICK(y[o] > 0.0f, y[o], y[o] * LOAD(a, o));
+        break;
+    case BK_RPRELU:
+        EACH {
+            const NAME(vf) d = y[o] - LOAD(a, o);
+            y[o] = PICK(d > 0.0f, d, d * LOAD(b, o)) + LOAD(c, o);
+        }
+        break;
+    case BK_HARDSWISH:
+        EACH {
+            const NAME(vf) gate = y[o] + 3.0f;
+            y[o] = y[o] * AT_MOST(AT_LEAST(gate, 0.0f), 6.0f) / 6.0f;
+        }
+        break;
+    }
+}
+
 /* Sums v[p * pitch + lane] of 16 outputs from `block` on, of pixels [i, i + valid), to y and into the output map. */
-static TARGET void NAME(finish)(const bk_step *s, int g, int block, int i, int valid, float *v, int pitch,
+static TARGET void NAME(finish)(const bk_step *s, int g, int block, int i, int valid, const float *v, int pitch,
                                 const int32_t *q) {
     const int parameter = g * s->padded + block, channel = g * s->outputs + block;
     const int lanes = s->outputs - block < 16 ? s->outputs - block : 16;
     if (lanes <= 0) return;
     for (int p = 0; p < valid; p++) {
-        float *y = v + p * pitch;
-        if (s->alpha)
-            for (int l = 0; l < 16; l++) y[l] = y[l] * s->alpha[parameter + l];
-        if (q)
-            for (int l = 0; l < 16; l++) y[l] = y[l] + s->gamma[parameter + l] * (float)q[p];
+        NAME(vf) y[VECTORS];
+        float few[16] = {0};
+        EACH y[o] = LOAD(v + p * pitch, o);
+        if (s->alpha) EACH y[o] = y[o] * LOAD(s->alpha + parameter, o);
+        if (q) EACH y[o] = y[o] + LOAD(s->gamma + parameter, o) * (float)q[p];
         if (s->beta) {
             const float *beta = s->beta + parameter;
             if (s->beta_pitch) beta += (int64_t)s->border[i + p] * s->beta_pitch;
-            for (int l = 0; l < 16; l++) y[l] = y[l] + beta[l];
+            EACH y[o] = y[o] + LOAD(beta, o);
         }
         if (s->shortcut) {
             const float *from = s->shortcut + (int64_t)s->shortcut_pixel[i + p] * s->shortcut_pitch + channel;
-            for (int l = 0; l < lanes; l++) y[l] = y[l] + from[l];
+            if (lanes < 16) from = memcpy(few, from, lanes * sizeof(float));
+            EACH y[o] = y[o] + LOAD(from, o);
         }
-        switch (s->act) { /* comparisons so that a NaN stays */
-        case BK_RELU:
-            for (int l = 0; l < 16; l++) y[l] = y[l] < 0 ? 0 : y[l];
-            break;
-        case BK_RELU6:
-            for (int l = 0; l < 16; l++) y[l] = y[l] < 0 ? 0 : y[l] > 6 ? 6 : y[l];
-            break;
-        case BK_BINRELU:
-            for (int l = 0; l < 16; l++) y[l] = y[l] < -1 ? -1 : y[l];
-            break;
-        case BK_PRELU:
-            for (int l = 0; l < 16; l++) y[l] = y[l] > 0 ? y[l] : y[l] * s->act_a[parameter + l];
-            break;
-        case BK_RPRELU:
-            for (int l = 0; l < 16; l++) {
-                const float d = y[l] - s->act_a[parameter + l];
-                y[l] = (d > 0 ? d : d * s->act_b[parameter + l]) + s->act_c[parameter + l];
-            }
-            break;
-        case BK_HARDSWISH:
-            for (int l = 0; l < 16; l++) {
-                const float gate = y[l] + 3;
-                y[l] = y[l] * (gate < 0 ? 0 : gate > 6 ? 6 : gate) / 6;
-            }
-            break;
-        }
+        NAME(activate)(s, parameter, y);
         const int64_t out = s->out[i + p];
-        if (s->f32) memcpy(s->f32 + out * s->f32_pitch + channel, y, lanes * sizeof(float));
+        if (s->f32) {
+            float *to = s->f32 + out * s->f32_pitch + channel;
+            if (lanes == 16) EACH *(NAME(vf) *)(to + WIDTH * o) = y[o];
+            else memcpy(to, y, lanes * sizeof(float));
+        }
         for (int plane = 0; plane < s->bit_planes; plane++) {
             const bk_bits *bits = &s->bits[plane];
             uint32_t word = 0;
-            for (int l = 0; l < lanes; l++) word |= (uint32_t)!(y[l] >= bits->threshold[parameter + l]) << l;
+            EACH word |= (uint32_t)SIGNS(y[o], LOAD(bits->threshold + parameter, o)) << (WIDTH * o);
+            word &= (1u << lanes) - 1;
             uint8_t *to = bits->data + out * bits->pitch + (channel >> 3);
             to[0] = (uint8_t)word;
             to[1] = (uint8_t)(word >> 8);
         }
-        if (s->bf16)
-            for (int l = 0; l < lanes; l++) s->bf16[out * s->bf16_pitch + channel + l] = bf16_bits(y[l]);
-        if (s->u8)
-            for (int l = 0; l < lanes; l++) {
-                const float low = (float)-s->u8_zero, high = (float)(255 - s->u8_zero);
-                float code = y[l] * s->u8_inverse;
-                code = !(code > low) ? low : code > high ? high : code;
+        if (s->bf16) {
+            memcpy(few, y, sizeof few);
+            for (int l = 0; l < lanes; l++) s->bf16[out * s->bf16_pitch + channel + l] = bf16_bits(few[l]);
+        }
+        if (s->u8) {
+            const float low = (float)-s->u8_zero, high = (float)(255 - s->u8_zero);
+            int32_t codes[16];
+            EACH {
+                NAME(vf) code = y[o] * s->u8_inverse;
+                code = AT_MOST(PICK(code > low, code, (NAME(vf)){0} + low), high);
                 code = (code + 12582912.0f) - 12582912.0f; /* to the nearest integer, ties to even */
-                s->u8[out * s->u8_pitch + channel + l] = (uint8_t)((int)code + s->u8_zero);
+                *(NAME(vi) *)(codes + WIDTH * o) = __builtin_convertvector(code, NAME(vi)) + s->u8_zero;
             }
+            uint8_t *to = s->u8 + out * s->u8_pitch + channel;
+            for (int l = 0; l < lanes; l++) to[l] = (uint8_t)codes[l];
+        }
     }
 }
 
@@ -94,26 +121,26 @@ static inline __attribute__((always_inline)) TARGET void NAME(block)(const bk_st
     const int32_t *w = (const int32_t *)s->weight + g * s->group_weight + (int64_t)whole * s->steps + (block - whole);
     for (int p = 0; p < PIXELS; p++)
         x[p] = (const int32_t *)s->input + s->in[i + (p < valid ? p : 0)] + (int64_t)g * s->group_offset;
-    memset(sum, 0, sizeof sum);
+    UNROLL for (int p = 0; p < PIXELS; p++) UNROLL EACH sum[p][o] = (NAME(vf)){0};
 #ifdef ONES
     if (kind == BK_BITS) {
         for (int start = 0; start < s->steps; start += 31) { /* a byte holds 31 steps of at most 8 */
             const int end = start + 31 < s->steps ? start + 31 : s->steps;
             NAME(vb) bytes[PIXELS][VECTORS];
-            memset(bytes, 0, sizeof bytes);
+            UNROLL for (int p = 0; p < PIXELS; p++) UNROLL EACH bytes[p][o] = (NAME(vb)){0};
             for (int t = start; t < end; t++) {
                 const int32_t *step = w + (int64_t)t * row;
                 const long k = s->offset[t];
-                for (int p = 0; p < PIXELS; p++) {
+                UNROLL for (int p = 0; p < PIXELS; p++) {
                     const NAME(vi) X = (NAME(vi)){0} + x[p][k];
-                    for (int o = 0; o < VECTORS; o++) {
+                    UNROLL EACH {
                         const NAME(vi) different = X ^ *(const NAME(vi) *)(step + WIDTH * o);
                         bytes[p][o] += ONES((NAME(vb))different);
                     }
                 }
             }
-            for (int p = 0; p < PIXELS; p++)
-                for (int o = 0; o < VECTORS; o++) {
+            UNROLL for (int p = 0; p < PIXELS; p++)
+                UNROLL EACH {
                     const NAME(vu) b = (NAME(vu))bytes[p][o];
                     const NAME(vu) pairs = (b & 0x00ff00ffu) + ((b >> 8) & 0x00ff00ffu);
                     sum[p][o] = (NAME(vf))((NAME(vu))sum[p][o] + (pairs & 0xffff) + (pairs >> 16));
@@ -124,9 +151,9 @@ static inline __attribute__((always_inline)) TARGET void NAME(block)(const bk_st
     if (kind == BK_F32 || kind == BK_BF16 || kind == BK_INT8)
         for (int t = 0; t < s->steps; t++, w += row) {
             const long k = s->offset[t];
-            for (int p = 0; p < PIXELS; p++) {
+            UNROLL for (int p = 0; p < PIXELS; p++) {
                 const int32_t lane = x[p][k];
-                for (int o = 0; o < VECTORS; o++) {
+                UNROLL EACH {
                     const NAME(vi) W = *(const NAME(vi) *)(w + WIDTH * o), X = (NAME(vi)){0} + lane;
                     if (kind == BK_F32) sum[p][o] = FMA((NAME(vf))X, (NAME(vf))W, sum[p][o]);
                     if (kind == BK_BF16) {
@@ -139,10 +166,11 @@ static inline __attribute__((always_inline)) TARGET void NAME(block)(const bk_st
                             a += ((X >> (8 * b)) & 255) * ((NAME(vi))((NAME(vu))W << (24 - 8 * b)) >> 24);
                         sum[p][o] = (NAME(vf))a;
                     }
+                    IN_REGISTER(sum[p][o]);
                 }
             }
         }
-    memcpy(v, sum, sizeof v);
+    UNROLL for (int p = 0; p < PIXELS; p++) UNROLL EACH *(NAME(vf) *)(v[p] + WIDTH * o) = sum[p][o];
     if (kind == BK_BITS || kind == BK_INT8)
         for (int p = 0; p < valid; p++) {
             const int32_t *base = s->base + g * s->padded + block;
@@ -162,6 +190,10 @@ static TARGET void NAME(channels)(const bk_step *s, int block, int i) {
     const int lanes = s->outputs - block < 16 ? s->outputs - block : 16;
     float v[16] = {0};
     if (s->kind == BK_LOAD) {
+        if (lanes == 16) {
+            NAME(finish)(s, 0, block, i, 1, x + block, 16, 0);
+            return;
+        }
         memcpy(v, x + block, lanes * sizeof(float));
     } else if (s->kind == BK_DEPTHWISE) {
         const float *w = (const float *)s->weight + block;
@@ -226,3 +258,9 @@ static TARGET void NAME(range)(const bk_step *s, int from, int to) {
 }
 
 #undef VECTORS
+#undef LOAD
+#undef EACH
+#undef UNROLL
+#undef PICK
+#undef AT_LEAST
+#undef AT_MOST

@@ -1,0 +1,116 @@
+"""The other precisions against torch: sums of floats are ordered differently, so to a tolerance; int8 exactly."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from b2nn.errors import B2nnError
+from b2nn.packed.layout import bf16_weights, depthwise_weights, float_weights, int8_weights
+from b2nn.packed.native import Buffers, Epilogue, conv, correlate, elementwise, pool
+from b2nn.packed.step import Steps
+
+# inputs a group, outputs a group, groups, kernel, stride, padding, dilation
+CONVS = [(3, 16, 1, 7, 2, 3, 1), (64, 100, 1, 3, 1, 1, 1), (20, 40, 2, 3, 2, 1, 1), (64, 48, 1, 1, 1, 0, 1),
+         (8, 33, 1, 3, 1, 2, 2), (4, 1, 4, 2, 1, 0, 1)]  # fmt: skip
+
+
+def maps(x: torch.Tensor, y: torch.Tensor, border: int) -> tuple[Buffers, Buffers]:
+    source = Buffers(*x.shape, border).add_float()
+    source.inside()[:] = x
+    return source, Buffers(*y.shape, 1).add_float()
+
+
+def relative(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).abs().max() / b.abs().max())
+
+
+@pytest.mark.parametrize("case", CONVS)
+def test_float_bf16_and_int8_convs(found, case):
+    inputs, outputs, groups, kernel, stride, padding, dilation = case
+    x, weight = torch.randn(2, inputs * groups, 11, 9), torch.randn(outputs * groups, inputs, kernel, kernel)
+    geometry = {"stride": (stride,) * 2, "padding": (padding,) * 2, "dilation": (dilation,) * 2}
+    y = F.conv2d(x, weight, None, stride, padding, dilation, groups)
+    source, dest = maps(x, y, padding)
+    Steps(found, conv(source, dest, float_weights(weight, groups), **geometry))(1)
+    assert relative(dest.inside(), y) < 1e-5
+
+    source.add_bf16()
+    Steps(found, [*elementwise(source, source), *conv(source, dest, bf16_weights(weight, groups), **geometry)])(1)
+    y = F.conv2d(x.bfloat16().float(), weight.bfloat16().float(), None, stride, padding, dilation, groups)
+    assert torch.equal(source.inside("bf16"), x.bfloat16())
+    assert relative(dest.inside(), y) < 1e-5
+
+    source.add_u8(0.02, 117)
+    codes = (weight * 30).clamp(-127, 127).to(torch.int8)
+    Steps(found, [*elementwise(source, source), *conv(source, dest, int8_weights(codes, groups), **geometry)])(1)
+    levels = source.inside("u8").double() - 117
+    assert torch.equal(dest.inside(), F.conv2d(levels, codes.double(), None, stride, padding, dilation, groups).float())
+
+
+@pytest.mark.parametrize("channels, multiplier", [(3, 1), (3, 8), (16, 2), (100, 1), (20, 3)])
+def test_depthwise_convs(found, channels, multiplier):
+    x, weight = torch.randn(2, channels, 9, 14), torch.randn(channels * multiplier, 1, 3, 3)
+    y = F.conv2d(x, weight, None, (2, 1), 1, (1, 2), channels)
+    source, dest = maps(x, y, 1)
+    Steps(found, conv(source, dest, depthwise_weights(weight), stride=(2, 1), padding=(1, 1), dilation=(1, 2)))(1)
+    assert relative(dest.inside(), y) < 1e-5
+
+
+@pytest.mark.parametrize("kernels", [1, 3])
+def test_correlation_with_a_map(found, kernels):
+    x, z = torch.randn(3, 36, 10, 12), torch.randn(kernels, 36, 4, 5)
+    y = torch.cat([F.conv2d(x[i : i + 1], z[i % kernels][:, None], groups=36) for i in range(3)])
+    source, dest = maps(x, y, 0)
+    template = Buffers(*z.shape).add_float()
+    template.inside()[:] = z
+    Steps(found, correlate(source, template, dest))(1)
+    assert relative(dest.inside(), y) < 1e-5
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize("size, stride, padding", [(3, 2, 1), (2, 2, 0), (3, 3, 0), (2, 3, 1)])
+def test_pools(found, size, stride, padding, ceil_mode):
+    x = torch.randn(2, 70, 12, 9)
+    for count_include_pad in (False, True):
+        y = F.avg_pool2d(x, size, stride, padding, ceil_mode, count_include_pad)
+        source, dest = maps(x, y, 1)
+        Steps(found, pool("average", source, dest, (size, size), stride=(stride,) * 2, padding=(padding,) * 2,
+                          count_include_pad=count_include_pad))(1)  # fmt: skip
+        torch.testing.assert_close(dest.inside(), y, rtol=1e-6, atol=1e-6)
+    x.view(-1)[::17] = float("nan")
+    x.view(-1)[::13] = -float("inf")
+    y = F.max_pool2d(x, size, stride, padding, 1, ceil_mode)
+    source, dest = maps(x, y, 0)
+    Steps(found, pool("max", source, dest, (size, size), stride=(stride,) * 2, padding=(padding,) * 2))(1)
+    torch.testing.assert_close(dest.inside(), y, rtol=0, atol=0, equal_nan=True)
+
+
+def test_sum_of_two_maps_emits_every_format(found):
+    a, b = torch.randn(2, 2, 40, 5, 6)
+    source, dest = maps(a, a, 1)
+    other, _ = maps(b, b, 0)
+    dest.add_bf16().add_u8(0.05, 128)
+    Steps(found, elementwise(source, dest, epilogue=Epilogue(shortcut=other, act="relu")))(1)
+    y = (a + b).relu()
+    assert torch.equal(dest.inside(), y)
+    assert torch.equal(dest.inside("bf16"), y.bfloat16())
+    assert torch.equal(dest.inside("u8").float(), (y * (1 / 0.05)).round().clamp(-128, 127) + 128)
+
+
+def test_border_stays_as_it_was_filled(found):
+    source, dest = maps(torch.ones(1, 16, 3, 3), torch.ones(1, 16, 3, 3), 1)
+    dest.add_u8(0.1, 7)
+    Steps(found, elementwise(source, dest))(1)
+    for data, border in ((dest.float, 0), (dest.u8, 7)):
+        data[:, 1:-1, 1:-1] = border
+        assert (data == border).all()
+
+
+def test_pools_and_sums_that_do_not_fit_are_refused(found):
+    source, dest = maps(torch.ones(1, 16, 5, 5), torch.ones(1, 16, 5, 5), 0)
+    with pytest.raises(B2nnError, match="makes 2 of 5, not 5"):
+        pool("max", source, dest, (2, 2), stride=(2, 2))
+    with pytest.raises(B2nnError, match="same shape"):
+        elementwise(source, Buffers(1, 16, 4, 5).add_float())
+    with pytest.raises(B2nnError, match="no bf16 format"):
+        conv(source, dest, bf16_weights(torch.ones(16, 16, 1, 1), 1))

@@ -1,0 +1,121 @@
+"""Finding the kernels, choosing a level, threads and forks, and doing without a compiler."""
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import b2nn
+from b2nn.packed.library import ABI, LEVELS, library
+from b2nn.packed.step import MAX_BITS, BitPlane, Step
+
+ROOT = Path(b2nn.__file__).resolve().parents[1]
+
+# One layer, and what it ran on.
+LAYER = """
+import torch
+from b2nn.layers import BinaryConv2d
+from b2nn.packed.library import kernel
+from b2nn.packed.ops import PackedConv2d
+torch.manual_seed(0)
+layer, x = BinaryConv2d(40, 24, 3, padding=1).eval(), torch.randn(1, 40, 31, 31)
+with torch.no_grad():
+    assert torch.equal(PackedConv2d(layer)(x), layer(x))
+print(kernel())
+"""
+
+
+def python(code: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("B2NN_", "PYTHONPATH"))}
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, text=True, capture_output=True, timeout=60,
+                          env=clean | {"PYTHONPATH": str(folder)} | environment)  # fmt: skip
+
+
+def test_structure_is_the_one_compiled(found):
+    assert found.functions.bk_abi() == ABI
+    assert found.functions.bk_step_size() == ctypes.sizeof(Step)
+    assert MAX_BITS * ctypes.sizeof(BitPlane) == Step.bits.size
+
+
+def test_environment_forces_a_level(found):
+    run = python(LAYER, B2NN_KERNEL=found.level)
+    assert (run.stdout, run.stderr) == (f"{found.level}\n", "")
+
+
+def test_environment_turns_the_kernels_off():
+    run = python(LAYER, B2NN_KERNEL="torch")
+    assert (run.stdout, run.stderr) == ("torch\n", "")
+
+
+@pytest.mark.parametrize("wrong, message", [
+    ("sse9", "B2NN_KERNEL=sse9 is unknown; choose one of avx512, avx2, neon, scalar, torch"),
+    ("neon", "kernel level 'neon' does not run on this CPU"),
+])
+def test_a_level_that_is_not_there_is_an_error(wrong, message):
+    kernels = library()
+    if kernels is None or kernels.level == wrong:
+        pytest.skip("needs compiled kernels for another CPU")
+    run = python(LAYER, B2NN_KERNEL=wrong)
+    assert run.returncode and message in run.stderr.splitlines()[-1]
+
+
+def test_a_child_of_a_fork_runs_on_one_thread_and_does_not_hang(found):
+    code = LAYER.replace("print(kernel())", """
+import os
+torch.set_num_threads(2)
+packed = PackedConv2d(BinaryConv2d(64, 128, 3, padding=1).eval())
+x = torch.randn(1, 64, 64, 64)
+wanted = packed(x)
+child = os.fork()
+if child == 0:
+    torch.set_num_threads(1)  # torch's own pool does not survive a fork either
+    from b2nn.packed.library import library
+    from b2nn.packed.ops import _prepared
+    [ready.steps(2) for ready in _prepared.values()]
+    os._exit(not torch.equal(packed(x), wanted))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+""")
+    run = python(code, B2NN_KERNEL=found.level)
+    assert run.stdout == "0\n", run.stderr
+
+
+@pytest.fixture(scope="module")
+def no_compiler(tmp_path_factory) -> Path:
+    """A copy of the package, built by setup.py where there is no compiler."""
+    folder = tmp_path_factory.mktemp("clean")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    for path in (ROOT / "b2nn").rglob("*"):
+        if path.suffix in (".py", ".c", ".h"):
+            copy = folder / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    build = subprocess.run([sys.executable, "setup.py", "build_ext", "--inplace"], cwd=folder, text=True, timeout=60,
+                           capture_output=True, env=os.environ | {"CC": "/nonexistent"})  # fmt: skip
+    assert build.returncode == 0, build.stderr
+    return folder
+
+
+def test_without_a_compiler_torch_does_the_same_and_says_so_once(no_compiler):
+    run = python(LAYER + "PackedConv2d(layer)(x)", no_compiler)
+    assert run.stdout == "torch\n" and run.returncode == 0
+    assert run.stderr.count("UserWarning") == 1
+    assert "install one and b2track again; binary layers run in plain torch, which is slow" in run.stderr
+
+
+def test_a_library_of_another_interface_is_not_used(tmp_path):
+    kernels = library()
+    if kernels is None:
+        pytest.skip("needs compiled kernels")
+    (tmp_path / "broken.so").write_bytes(b"no library")
+    run = python(LAYER, B2NN_LIBRARY=str(tmp_path / "broken.so"))
+    assert run.stdout == "torch\n" and run.stderr.count("UserWarning") == 1
+
+
+def test_levels_are_numbered_as_in_c():
+    header = (ROOT / "b2nn/packed/kernels/bk.h").read_text()
+    assert "enum { " + ", ".join(f"BK_{name.upper()}" for name in LEVELS) + " };" in header
+    assert f"#define BK_ABI {ABI}\n" in header
