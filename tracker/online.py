@@ -159,10 +159,11 @@ def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False) ->
         choose_packed(True, device)
         network, tracking = load_packed(checkpoint)
         return SiameseTracker(network, tracking)
+    if packed:
+        choose_packed(True, device)
     plain, stored = load_checkpoint(checkpoint, device)
     if not packed:
         return SiameseTracker(plain, stored.tracking)
-    choose_packed(True, device)
     return SiameseTracker(PackedTrackerNetwork(pack_network(plain, stored)), stored.tracking)
 
 

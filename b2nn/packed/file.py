@@ -1,6 +1,6 @@
 """One file holds a packed network: a line of text, a header, and tensors in a plain layout.
 
-The line is ``b2nn.packed VERSION SHA256 BYTES OF THE HEADER``; the hash is that of all that follows. The header is
+The line is ``b2nn.packed VERSION SHA256 BYTES OF THE HEADER``; the hash is that of all that follows the hash. The header is
 JSON, compressed by zlib: steps, and where each tensor lies. Tensors are little-endian and in the order of torch; signs
 take one bit each, the first in the lowest bit. So a file is the same for every machine, which lays weights out for its
 kernels when it loads them, and to read one runs no code of the file's.
@@ -85,8 +85,8 @@ def to_bytes(network: PackedNetwork) -> bytes:
         "tensors": tensors.entries,
     }
     packed = zlib.compress(json.dumps(header, separators=(",", ":")).encode(), 9)
-    body = packed + b"".join(tensors.chunks)
-    return MAGIC + f"{VERSION} {hashlib.sha256(body).hexdigest()} {len(packed)}\n".encode() + body
+    hashed = f"{len(packed)}\n".encode() + packed + b"".join(tensors.chunks)
+    return MAGIC + f"{VERSION} {hashlib.sha256(hashed).hexdigest()} ".encode() + hashed
 
 
 def from_bytes(content: bytes, name: str = "packed network") -> PackedNetwork:
@@ -98,7 +98,7 @@ def from_bytes(content: bytes, name: str = "packed network") -> PackedNetwork:
     if parts[1] != str(VERSION).encode():
         raise PackedFileError(f"{name}: packed by version {parts[1].decode(errors='replace')} of the format, this "
                               f"program reads version {VERSION}; pack it again")
-    if hashlib.sha256(body).hexdigest().encode() != parts[2]:
+    if hashlib.sha256(parts[3] + b"\n" + body).hexdigest().encode() != parts[2]:
         raise PackedFileError(f"{name}: damaged or cut short (its checksum is another); copy or pack it again")
     try:
         size = int(parts[3])
@@ -143,6 +143,8 @@ class _Tensors:
 
 def _tensor(dtype: str, shape: list[int], offset: int, body: bytes) -> Tensor:
     kind, count = _DTYPES[dtype], math.prod(shape)
+    if min(shape, default=0) < 0 or offset < 0:
+        raise ValueError(f"a tensor of shape {shape} at {offset}")
     if kind == torch.bool:
         packed = np.frombuffer(body, np.uint8, (count + 7) // 8, offset)
         return torch.from_numpy(np.unpackbits(packed, count=count, bitorder="little").astype(bool)).reshape(shape)

@@ -16,6 +16,9 @@ from b2nn.errors import PackedFileError
 ATTRIBUTES = ("shape", "ndim", "dtype", "device", "T", "mT")
 _OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "neg", "matmul", "getitem", "eq", "ne", "lt",
               "le", "gt", "ge", "and_", "or_", "invert")
+# What torch lets tensor subclasses override takes tensors and gives tensors; these few do something else too.
+_REFUSED = ("apply_", "map_", "map2_", "backward", "module_load", "numpy", "register_hook",
+            "register_post_accumulate_grad_hook", "share_memory_", "storage", "untyped_storage")
 # Harmless too, though torch lists them elsewhere.
 _MORE = {"method": ("unflatten", "new_zeros", "new_ones", "new_full", "stride"),
          "functional": ("hardsigmoid", "hardswish", "sigmoid", "tanh"),
@@ -67,13 +70,12 @@ def method(name: str) -> Callable[..., Any]:
 
 @functools.cache
 def _by_name() -> dict[str, Callable[..., Any]]:
-    # What torch lets tensor subclasses override takes tensors and gives tensors: it opens no files and runs no code.
     overridable = torch.overrides.get_overridable_functions()
     names: dict[str, Callable[..., Any]] = {}
     for prefix, home in (("method", Tensor), ("torch", torch), ("functional", F), ("linalg", torch.linalg),
                          ("special", torch.special), ("fft", torch.fft)):
         allowed = set(filter(callable, overridable[home])) | {getattr(home, name) for name in _MORE.get(prefix, ())}
-        names |= {f"{prefix}.{name}": function for name in dir(home) if not name.startswith("_")
+        names |= {f"{prefix}.{name}": function for name in dir(home) if not name.startswith("_") and name not in _REFUSED
                   for function in [getattr(home, name)] if callable(function) and _hashable(function) in allowed}
     names |= {f"operator.{name}": getattr(operator, name) for name in _OPERATORS}
     names |= {function.__name__: function for function in (attribute, window_means, input_means)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,9 +14,10 @@ from torch import nn
 from b2nn import BinaryConv2d, BinaryLinear, Recipe, UnsupportedModule, binarize, profile
 from b2nn.activations import ACTIVATIONS
 from b2nn.errors import B2nnError
+from b2nn.gated import GatedUnit
 from b2nn.packed import pack, reference
 from b2nn.packed.program import Conv, Elementwise, TorchStep
-from b2nn.plan import BinarizationPlan
+from b2nn.plan import all_full
 from b2nn.recipe import SCALES
 
 ADABIN = Recipe(scale="adabin")
@@ -96,8 +98,8 @@ def test_layers_that_are_binary_in_part():
     parts = {"0[0:16]": False, "0[16:32]": True, "0[32:48]": False, "3[0:16]": True, "3[16:32]": False,
              "6[0:4]": True, "6[4:12]": False}
     table = profile(model, torch.zeros(1, 3, 9, 9))
-    binarize(model, BinarizationPlan.from_dict({**_empty_plan(table), "names": list(parts), "binary": [
-        name for name, binary in parts.items() if binary]}), recipe=ADABIN)
+    sides = {side: [name for name, binary in parts.items() if binary == side] for side in (True, False)}
+    binarize(model, replace(all_full(table), full=tuple(sides[False]), binary=tuple(sides[True])), recipe=ADABIN)
     settled(model)
     packed = pack(model)
     assert_equal(packed, model, torch.randn(2, 3, 9, 9))
@@ -162,8 +164,6 @@ def test_what_is_refused(change, options, message):
 
 
 def test_gated_units_are_refused():
-    from b2nn.gated import GatedUnit
-    assert issubclass(UnsupportedModule, B2nnError)
     model = nn.Sequential(nn.Conv2d(3, 3, 1))
     model[0] = GatedUnit.__new__(GatedUnit)
     nn.Module.__init__(model[0])
@@ -182,8 +182,3 @@ def test_batchnorm_of_a_linear_layer_is_for_rows():
 def test_affine_maps_of_images_are_one_step():
     steps = pack(settled(Shared(Recipe()))).programs["forward"].steps
     assert isinstance(steps[0], Elementwise) and not isinstance(steps[1], Elementwise)
-
-
-def _empty_plan(table):
-    from b2nn.plan import all_full
-    return all_full(table).to_dict()
