@@ -20,7 +20,8 @@ def parse() -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE", help="a trained tracker")
     parser.add_argument("--format", choices=FORMATS, required=True,
-                        help="onnx: two graphs in float32; onnx-int8: the same in static int8; packed: bits packed, for this project")
+                        help="onnx: two graphs in float32; onnx-int8: the same in static int8; "
+                             "packed: one file with bits packed, for this project")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR|FILE",
                         help="folder of template.onnx and search.onnx; file of a packed tracker")
     parser.add_argument("--dynamic-batch", action="store_true", help="onnx: any number of search crops a run")

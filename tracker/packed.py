@@ -98,7 +98,7 @@ def load_packed(path: Path) -> tuple[PackedTrackerNetwork, dict[str, Any]]:
 
 
 def choose_packed(wanted: bool | None, device: str) -> bool:
-    """Whether a command packs its networks: as the user wants, or if None, where the compiled kernels can run.
+    """Whether a command packs networks: as the user wants, or if None, where the compiled kernels can run.
 
     Raises:
         TrackerError: packed networks are wanted elsewhere than on the CPU.

@@ -1,9 +1,9 @@
 """One file holds a packed network: a line of text, a header, and tensors in a plain layout.
 
-The line is ``b2nn.packed VERSION SHA256 BYTES OF THE HEADER``; the hash is that of all that follows the hash. The header is
-JSON, compressed by zlib: steps, and where each tensor lies. Tensors are little-endian and in the order of torch; signs
-take one bit each, the first in the lowest bit. So a file is the same for every machine, which lays weights out for its
-kernels when it loads them, and to read one runs no code of the file's.
+The line is ``b2nn.packed VERSION SHA256 BYTES OF THE HEADER``; the hash is that of all that follows the hash. The
+header is JSON, compressed by zlib: steps, and where each tensor lies. Tensors are little-endian and in the order of
+torch; signs take one bit each, the first in the lowest bit. So a file is the same for every machine, which lays weights
+out for its kernels when it loads them, and to read one runs no code of the file's.
 """
 
 from __future__ import annotations

@@ -75,8 +75,9 @@ def _by_name() -> dict[str, Callable[..., Any]]:
     for prefix, home in (("method", Tensor), ("torch", torch), ("functional", F), ("linalg", torch.linalg),
                          ("special", torch.special), ("fft", torch.fft)):
         allowed = set(filter(callable, overridable[home])) | {getattr(home, name) for name in _MORE.get(prefix, ())}
-        names |= {f"{prefix}.{name}": function for name in dir(home) if not name.startswith("_") and name not in _REFUSED
-                  for function in [getattr(home, name)] if callable(function) and _hashable(function) in allowed}
+        public = [name for name in dir(home) if not name.startswith("_") and name not in _REFUSED]
+        names |= {f"{prefix}.{name}": function for name in public for function in [getattr(home, name)]
+                  if callable(function) and _hashable(function) in allowed}
     names |= {f"operator.{name}": getattr(operator, name) for name in _OPERATORS}
     names |= {function.__name__: function for function in (attribute, window_means, input_means)}
     return names

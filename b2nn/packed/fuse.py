@@ -6,6 +6,7 @@ import copy
 import operator
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -20,12 +21,10 @@ from b2nn.packed.program import (
     Activation,
     Conv,
     Elementwise,
-    Pool,
     Program,
     Step,
     TorchStep,
     Value,
-    sources,
 )
 from b2nn.packed.trace import trace
 
@@ -66,7 +65,7 @@ class _Fuser:
                 output = self._plain(node.args[0])
             else:
                 self.values[node] = value = self._lowered(node)
-                if isinstance(value, Value) and value.name != node.name:  # another name of what it read; its readers read that
+                if isinstance(value, Value) and value.name != node.name:  # nothing but another name of what it read
                     node.replace_all_uses_with(self.nodes[value.name])
                     graph.erase_node(node)
                     continue
@@ -155,16 +154,14 @@ class _Fuser:
         plain = full.groups == binary.groups == 1 and not full.linear and unit.full_inputs is None
         if not plain or unit.binary.recipe.scale == "xnor" or lower.padded(unit.full) is not None:
             return self._concatenated(node, unit, source)
-        counts = (len(binary.weight), len(full.weight)) if unit._binary_first else (len(full.weight), len(binary.weight))
-        total = sum(counts)
+        first, second = (binary, full) if unit._binary_first else (full, binary)
+        cut, total = len(first.weight), len(first.weight) + len(second.weight)
         order = torch.arange(total) if unit.order is None else unit.order.cpu()
-        first = binary if unit._binary_first else full
-        second = full if unit._binary_first else binary
         breaks = [0, *[place for place in range(1, total)
-                       if order[place] != order[place - 1] + 1 or order[place] == counts[0]], total]
-        for begin, end in zip(breaks[:-1], breaks[1:], strict=True):
+                       if order[place] != order[place - 1] + 1 or order[place] == cut], total]
+        for begin, end in pairwise(breaks):
             row = int(order[begin])
-            part, row = (first, row) if row < counts[0] else (second, row - counts[0])
+            part, row = (first, row) if row < cut else (second, row - cut)
             key = (id(part.weight), row, end)
             sliced = self.convs.setdefault(key, _sliced(part, row, row + end - begin))
             self._add(replace(sliced, source=source.name, result=node.name, first=begin, channels=total))
@@ -233,8 +230,8 @@ class _Fuser:
             total = _channels(steps)
             return self._fold(node, left, lambda step: _scaled(step, alpha.expand(total), beta.expand(total)))
         made = self.steps.get(left.name, [None])[0]
-        if isinstance(made, Elementwise) and len(self.nodes[left.name].users) == 1 and made.activation is NO_ACTIVATION and \
-                made.other is None and made.alpha is not None and len(made.alpha) == len(alpha):
+        if self._foldable(left) and isinstance(made, Elementwise) and made.other is None and made.alpha is not None \
+                and len(made.alpha) == len(alpha):
             return self._fold(node, left, lambda step: replace(step, alpha=step.alpha * alpha,
                                                                beta=step.beta * alpha + beta))
         if isinstance(right, Tensor):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from b2nn.packed.layout import Weights, binary_weights, bf16_weights, depthwise_weights, float_weights, int8_weights
+from b2nn.packed.layout import Weights, bf16_weights, binary_weights, depthwise_weights, float_weights, int8_weights
 from b2nn.packed.library import Library
 from b2nn.packed.program import Conv
 

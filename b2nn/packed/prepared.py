@@ -50,6 +50,7 @@ class Prepared:
             for name in sources(step):
                 self.readers[name].append(step)
         self.buffers: dict[str, Buffers] = {}
+        self.linear: dict[str, bool] = {}  # whether a value has its channels last
         self._make_buffers()
         self.values: dict[str, Any] = {name: self._view(name) for name in self.buffers}
         self.actions: list[Callable[[], None]] = []
@@ -84,16 +85,16 @@ class Prepared:
         if isinstance(step, Conv):
             return step.shortcut is None or self.seen[step.shortcut].shape == y.shape
         if isinstance(step, Elementwise):
-            lengths = {len(tensor) for tensor in (step.alpha, step.beta, step.activation.slope, step.activation.shift_in)
-                       if tensor is not None}
+            constants = (step.alpha, step.beta, step.activation.slope, step.activation.shift_in)
+            lengths = {len(tensor) for tensor in constants if tensor is not None}
             other = None if step.other is None else self.seen[step.other]
             return lengths <= {1, x.shape[1]} and x.shape == y.shape and (
-                other is None or isinstance(other, Tensor) and other.shape == x.shape)
+                other is None or (isinstance(other, Tensor) and other.shape == x.shape))
         return True
 
     def _make_buffers(self) -> None:
         """A map for every value that a native step reads or writes, in those formats that somebody reads."""
-        linear: dict[str, bool] = {}
+        linear = self.linear
         for step in self.program.steps:
             if id(step) not in self.native:
                 continue
@@ -105,13 +106,13 @@ class Prepared:
             if id(step) in self.native:
                 for name in (*sources(step), step.result):
                     if name not in self.buffers:
-                        self.buffers[name] = self._buffers(name, linear[name])
+                        self.buffers[name] = self._buffers(name)
 
-    def _buffers(self, name: str, linear: bool) -> Buffers:
+    def _buffers(self, name: str) -> Buffers:
         value = self.seen[name]
         convs = [step for step in self.readers[name]
                  if id(step) in self.native and isinstance(step, Conv) and step.source == name]
-        if linear:
+        if self.linear[name]:
             buffers = Buffers(1, value.shape[-1], 1, value.numel() // value.shape[-1])
         else:
             buffers = Buffers(*value.shape, border=max((max(step.padding) for step in convs), default=0))
@@ -137,11 +138,10 @@ class Prepared:
 
     def _view(self, name: str) -> Tensor | None:
         """A map's floats as the tensor that torch functions see."""
-        buffers, shape = self.buffers[name], self.seen[name].shape
+        buffers = self.buffers[name]
         if buffers.float is None:
             return None
-        inside = buffers.inside()
-        return inside if inside.shape == shape else buffers.float.view(shape)
+        return buffers.float.view(self.seen[name].shape) if self.linear[name] else buffers.inside()
 
     # Actions
 
@@ -191,26 +191,28 @@ class Prepared:
         return [*made, *elementwise(dest, dest)] if last else made
 
     def _static(self, step: Step) -> bool:
-        """Do a torch function once and for all where calls cannot change what it returns."""
+        """Do a torch function once and for all where calls cannot change what it returns.
+
+        That is a number that depends on shapes only, or a view of a map that stays where it is.
+        """
         if not isinstance(step, TorchStep) or step.result in self.buffers:
             return False
-        names = values_in((step.args, step.kwargs))
-        if step.name not in _OF_SHAPES and not all(map(self._is_static, names)):
-            return False
-        if step.name in _OF_SHAPES:
+        if step.name in _OF_SHAPES and not _tensors(self.seen[step.result]):
             self.values[step.result] = self.seen[step.result]
             return True
-        reference.perform(step, self.values)
-        own = {leaf.untyped_storage().data_ptr() for name in names for leaf in tree_leaves(self.values[name])
-               if isinstance(leaf, Tensor)}
-        results = [leaf for leaf in tree_leaves(self.values[step.result]) if isinstance(leaf, Tensor)]
-        if step.name.endswith("_") or any(leaf.untyped_storage().data_ptr() not in own for leaf in results) and own:
-            del self.values[step.result]
+        names = values_in((step.args, step.kwargs))
+        if step.name.endswith("_") or not all(map(self._is_static, names)):
             return False
-        return not own or bool(results)
+        reference.perform(step, self.values)
+        read = {tensor.untyped_storage().data_ptr() for name in names for tensor in _tensors(self.values[name])}
+        made = {tensor.untyped_storage().data_ptr() for tensor in _tensors(self.values[step.result])}
+        if made <= read and bool(made) == bool(read):
+            return True
+        del self.values[step.result]
+        return False
 
     def _is_static(self, name: str) -> bool:
-        return name in self.values and name not in self.program.inputs or name in self.buffers
+        return (name in self.values and name not in self.program.inputs) or name in self.buffers
 
     def _torch(self, step: Step) -> None:
         """A step in torch; a native one after it reads its result from a map."""
@@ -228,6 +230,10 @@ def _all_values(program: Program, inputs: Sequence[Any]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     reference.run(program, inputs, lambda step, values: seen.update(values))
     return seen or dict(zip(program.inputs, inputs, strict=True))
+
+
+def _tensors(nested: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(nested) if isinstance(leaf, Tensor)]
 
 
 def _is_map(value: Any, linear: bool) -> bool:

@@ -36,7 +36,7 @@ class Activation:
 NO_ACTIVATION = Activation()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conv:
     """A 2-D conv or linear layer with everything that follows it at once.
 
@@ -96,7 +96,7 @@ class Conv:
         return torch.einsum("ocij,oc->oij", weights, centres)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pool:
     """``max`` or ``average`` pooling of a map, arguments as in torch."""
 
@@ -110,7 +110,7 @@ class Pool:
     count_include_pad: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Elementwise:
     """act(alpha x + beta + other) of a map; alpha and beta are (C,), without them 1 and 0."""
 
@@ -129,7 +129,7 @@ class Value:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TorchStep:
     """Anything else: `function(*args, **kwargs)` in torch.
 

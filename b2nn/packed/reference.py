@@ -55,8 +55,8 @@ def conv(step: Conv, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
     """The conv with its epilogue, on a float map (N, in, H, W) or for a linear layer (..., in)."""
     lead = x.shape[:-1]
     if step.flat and x.ndim != 2:
-        raise B2nnError(f"a linear layer with BatchNorm or an activation per channel was packed for inputs (N, in), not "
-                        f"{tuple(x.shape)}; normalise the last axis, or reshape to two axes before it")
+        raise B2nnError("a linear layer with BatchNorm or an activation per channel was packed for inputs (N, in), "
+                        f"not {tuple(x.shape)}; normalise the last axis, or reshape to two axes before it")
     if step.linear:
         x = x.reshape(-1, x.shape[-1], 1, 1)
     y = sums(step, x) * _column(step.alpha)

@@ -32,7 +32,7 @@ def trace(model: nn.Module, method: str) -> fx.Graph:
     """
     for name, module in model.named_modules():
         if isinstance(module, GatedUnit):
-            raise UnsupportedModule(f"layer {name!r} has gates, of both precisions; round them to a plan before packing")
+            raise UnsupportedModule(f"layer {name!r} has gates; round them to a plan before packing")
     tracer = _Tracer(method)
     if not callable(getattr(type(model), method, None)):
         raise B2nnError(f"{type(model).__name__} has no method {method!r} to pack")

@@ -58,7 +58,8 @@ def test_lower_precisions_are_kept(precision, tmp_path):
 
 @pytest.mark.parametrize(("precision", "share"), [("float32", 1), ("int8", 1 / 4)])
 def test_size_is_the_real_weights_and_a_bit_for_each_binary_one(precision, share):
-    real, binary = nn.Conv2d(64, 128, 3), BinaryConv2d(128, 128, 3, padding=1, bias=False, recipe=Recipe(scale="adabin"))
+    real, recipe = nn.Conv2d(64, 128, 3), Recipe(scale="adabin")
+    binary = BinaryConv2d(128, 128, 3, padding=1, bias=False, recipe=recipe)
     model = settled(nn.Sequential(real, nn.BatchNorm2d(128), nn.PReLU(128), binary, nn.BatchNorm2d(128)))
     calibration = [(torch.randn(1, 64, 8, 8),) for _ in range(4)]
     size = len(to_bytes(pack(model, fp_precision=precision, calibration=calibration)))

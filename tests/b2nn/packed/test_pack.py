@@ -149,7 +149,7 @@ def test_the_model_is_left_as_it_was():
     (None, dict(fp_precision="fp8"), "fp_precision is 'fp8'; choose one of float32, bf16, int8"),
     (None, dict(fp_precision="int8"), "needs calibration"),
     (None, dict(methods=("features",)), "no method 'features'"),
-    (("norm1", nn.BatchNorm2d(17, track_running_stats=False)), {}, "'norm1' normalises by the statistics of each batch"),
+    (("norm1", nn.BatchNorm2d(17, track_running_stats=False)), {}, "'norm1' normalises by the statistics of each"),
     (("second", BinaryConv2d(17, 17, 2, padding="same")), {}, "'second': padding 'same' of an even kernel"),
     (("second", BinaryConv2d(17, 17, 3, recipe=Recipe(real_weights=0.5))), {}, "'second' is in the first step"),
 ])
