@@ -150,6 +150,7 @@ def _starts(args: argparse.Namespace) -> multi_start.Options | None:
 
 def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec], list[str]]:
     """One's own trackers and then the peers, and notes about peers that are missing here and about packing."""
+    from b2nn.packed.file import is_packed
     from tracker.errors import TrackerError
     from tracker.packed import choose_packed, how
     from tracker.runs import find_runs
@@ -167,7 +168,8 @@ def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec]
     own = find_trackers(args.work_dir, args.checkpoint or [], packed) if own_wanted else []
     trackers = [*own, *peers]
     if own:
-        notes = [*notes, how(packed, args.device)]
+        files = args.checkpoint or []
+        notes = [*notes, how(packed or bool(files) and all(map(is_packed, files)), args.device)]
     if not trackers:
         raise TrackerError(f"--peers: none of them is to be had here ({'; '.join(notes)})")
     _require_names(trackers)

