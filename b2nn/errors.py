@@ -15,3 +15,7 @@ class PlanError(B2nnError):
 
 class UnsupportedModule(B2nnError):
     """A module that b2nn refuses to convert, by name and with the reason."""
+
+
+class PackedFileError(B2nnError):
+    """A file that holds no packed network, or a damaged one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ class Options:
 
     Attributes:
         trackers: to evaluate.
-        notes: lines about peers that are missing here.
+        notes: lines about peers that are missing here, and about what networks run on.
         out: None is below `work_dir`.
         sequences: None is all.
         multi_start: None is without.
@@ -60,6 +61,8 @@ def make_parser(usage: str) -> argparse.ArgumentParser:
         help="sequences at a time (default: one a core, at most 8; 1 on an accelerator)")
     add("--threads", type=int, help="torch threads a process (default: cores / workers)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
+    add("--packed", action=argparse.BooleanOptionalAction,
+        help="run networks packed (default: on the CPU where the compiled kernels are)")
     add("--overwrite", action="store_true", help="discard earlier results of these trackers")
     add = parser.add_argument_group("many starts").add_argument
     add("--multi-start", action="store_true", help="also run from many frames, forward and backward")
@@ -99,10 +102,13 @@ def read_options(args: argparse.Namespace) -> Options:
                    args.overwrite, starts, args.reference)
 
 
-def find_trackers(work_dir: Path, checkpoints: list[Path]) -> list[TrackerSpec]:
+def find_trackers(work_dir: Path, checkpoints: list[Path], packed: bool = False) -> list[TrackerSpec]:
     """The checkpoints asked for, or else every finished run of the work folder.
 
     A checkpoint in its run directory takes the run's name and facts, any other the name of its file.
+
+    Args:
+        packed: their networks are packed. Results of the one form are not taken for the other's.
 
     Raises:
         TrackerError: there is none.
@@ -112,6 +118,7 @@ def find_trackers(work_dir: Path, checkpoints: list[Path]) -> list[TrackerSpec]:
     from tracker.online import load_tracker
     from tracker.runs import find_runs
 
+    load, form = functools.partial(load_tracker, packed=packed), "packed" if packed else ""
     if not checkpoints:
         runs = find_runs(work_dir)
         if not runs:
@@ -119,14 +126,14 @@ def find_trackers(work_dir: Path, checkpoints: list[Path]) -> list[TrackerSpec]:
                 f"no trained tracker (summary.json beside checkpoint.pth) below {work_dir}; "
                 "train one with tools/train_tracker.py, or name a file with --checkpoint"
             )
-        return [checkpoint_spec(run.name, run.checkpoint, load_tracker, run.summary) for run in runs]
+        return [checkpoint_spec(run.name, run.checkpoint, load, run.summary, form) for run in runs]
     trackers = []
     for path in checkpoints:
         if not path.is_file():
             raise TrackerError(f"--checkpoint {path}: no such file")
         own_run = [run for run in find_runs(path.parent) if run.checkpoint.samefile(path)]
         name, summary = (own_run[0].name, own_run[0].summary) if own_run else (path.stem, {})
-        trackers.append(checkpoint_spec(name, path, load_tracker, summary))
+        trackers.append(checkpoint_spec(name, path, load, summary, form))
     return trackers
 
 
@@ -142,8 +149,10 @@ def _starts(args: argparse.Namespace) -> multi_start.Options | None:
 
 
 def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec], list[str]]:
-    """One's own trackers and then the peers, and notes about peers that are missing here."""
+    """One's own trackers and then the peers, and notes about peers that are missing here and about packing."""
+    from b2nn.packed.file import is_packed
     from tracker.errors import TrackerError
+    from tracker.packed import choose_packed, how
     from tracker.runs import find_runs
 
     if args.peers_only and (not args.peers or args.checkpoint):
@@ -155,7 +164,12 @@ def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec]
 
         peers, notes = find_peers(args.peers, args.nanotrack, threads)
     own_wanted = args.checkpoint or not args.peers or (not args.peers_only and find_runs(args.work_dir))
-    trackers = [*(find_trackers(args.work_dir, args.checkpoint or []) if own_wanted else []), *peers]
+    packed = choose_packed(args.packed, args.device)
+    own = find_trackers(args.work_dir, args.checkpoint or [], packed) if own_wanted else []
+    trackers = [*own, *peers]
+    if own:
+        files = args.checkpoint or []
+        notes = [*notes, how(packed or bool(files) and all(map(is_packed, files)), args.device)]
     if not trackers:
         raise TrackerError(f"--peers: none of them is to be had here ({'; '.join(notes)})")
     _require_names(trackers)

@@ -45,10 +45,15 @@ class TrackerSpec:
 
 
 def checkpoint_spec(
-    name: str, checkpoint: Path, load: Callable[[Path, str], Tracker], summary: dict[str, Any] | None = None
+    name: str, checkpoint: Path, load: Callable[[Path, str], Tracker], summary: dict[str, Any] | None = None,
+    form: str = "",
 ) -> TrackerSpec:
-    """The spec of a tracker that is one file on disk, made by `load(checkpoint, device)`."""
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    """The spec of a tracker that is one file on disk, made by `load(checkpoint, device)`.
+
+    Args:
+        form: what `load` makes of the file if it is not the usual; results of another form are not this tracker's.
+    """
+    digest = hashlib.sha256(checkpoint.read_bytes() + form.encode()).hexdigest()
     return TrackerSpec(name, functools.partial(load, checkpoint), str(checkpoint), digest, summary or {})
 
 

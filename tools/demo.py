@@ -4,6 +4,7 @@
     python tools/demo.py --source 0
 """
 
+from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from tracker.cli import Parser, run
@@ -18,6 +19,8 @@ def main() -> int:
     add("--csv", type=Path, metavar="FILE", help="table of boxes: frame,x,y,w,h,score,lost,ms")
     add("--checkpoint", type=Path, help="tracker (default: the most recent run in work_dirs/)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
+    add("--packed", action=BooleanOptionalAction,
+        help="run the network packed (default: on the CPU where the compiled kernels are)")
     add("--no-display", action="store_true", help="open no window (default where there is no display)")
     add("--overwrite", action="store_true", help="replace files that exist")
     args = parser.parse_args()
@@ -26,7 +29,7 @@ def main() -> int:
 
     frames = run_demo(DemoOptions(
         args.source, args.init_box, args.out, args.csv, args.checkpoint, args.device,
-        display=not args.no_display, overwrite=args.overwrite,
+        display=not args.no_display, overwrite=args.overwrite, packed=args.packed,
     ))
     print(f"{frames} frames tracked", *(path for path in (args.out, args.csv) if path))
     return 0

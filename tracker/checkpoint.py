@@ -10,6 +10,7 @@ import torch
 
 from b2nn import pruning
 from b2nn.convert import binarize
+from b2nn.packed.file import is_packed
 from b2nn.plan import BinarizationPlan
 from b2nn.recipe import Recipe
 from datasets.files import replacing
@@ -136,8 +137,10 @@ def read_file(path: Path) -> dict[str, Any]:
     That of a published tracker is brought into this project's form.
 
     Raises:
-        CheckpointError: missing, unreadable, or not a dict.
+        CheckpointError: missing, unreadable, packed, or not a dict.
     """
+    if path.is_file() and is_packed(path):
+        raise CheckpointError(f"{path}: a packed tracker, which can only track; give the checkpoint it was made from")
     try:
         with published.allowed_globals():
             content = torch.load(path, map_location="cpu", weights_only=True)

@@ -17,6 +17,7 @@ from datasets.opencv import cv2
 from tracker.device import require_device
 from tracker.errors import TrackerError
 from tracker.online import load_tracker
+from tracker.packed import PackedTrackerNetwork, choose_packed, how
 from tracker.runs import find_runs
 from tracker.video import SUFFIXES, open_source, track_video
 
@@ -36,6 +37,7 @@ class DemoOptions:
     device: str = "cpu"
     display: bool = True
     overwrite: bool = False
+    packed: bool | None = None
 
 
 def run_demo(options: DemoOptions) -> int:
@@ -56,11 +58,13 @@ def run_demo(options: DemoOptions) -> int:
         raise TrackerError("--out: needed (or --csv), because there is no display to show the result on")
     require_device(options.device)
     checkpoint = options.checkpoint or most_recent_checkpoint(Path("work_dirs"))
-    tracker = load_tracker(checkpoint, options.device)
+    packed = choose_packed(options.packed, options.device)
+    tracker = load_tracker(checkpoint, options.device, packed)
     source = open_source(options.source)
     if box is None:
         box = _draw_box(source.first)
 
+    print(how(isinstance(tracker.network, PackedTrackerNetwork), options.device), file=sys.stderr)
     show = _show if display else None
     with _frame_bar(source.count) as on_frame:
         return track_video(tracker, source, box, options.out, options.csv, show, on_frame)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from b2nn.packed.file import is_packed
 from datasets.crops import crop
 from datasets.opencv import cv2
 from tracker.checkpoint import load_checkpoint
@@ -23,6 +24,7 @@ from tracker.localize import (
     template_region,
 )
 from tracker.models import Network, SiamFCConfig
+from tracker.packed import PackedTrackerNetwork, choose_packed, load_packed, pack_network
 from tracker.typed import typed
 
 
@@ -69,7 +71,7 @@ class SiameseTracker:
         tracking: fields of `LostOptions` and of the network's own `AnchorFreeOptions` or `ScaleSearchOptions`.
     """
 
-    def __init__(self, network: Network, tracking: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, network: Network | PackedTrackerNetwork, tracking: Mapping[str, Any] | None = None) -> None:
         self.network = network.eval()
         options = dict(tracking or {})
         lost = {entry.name: options.pop(entry.name) for entry in fields(LostOptions) if entry.name in options}
@@ -142,14 +144,27 @@ class SiameseTracker:
             self._weak_frames, self._lost_frames = 0, 1
 
 
-def load_tracker(checkpoint: Path, device: str = "cpu") -> SiameseTracker:
-    """The tracker of a checkpoint written by this project, or of a published SiamFC one.
+def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False) -> SiameseTracker:
+    """The tracker of a file written by this project, or of a published SiamFC or NanoTrack one.
+
+    Args:
+        packed: pack the network of a checkpoint. That of a file that `tools/export.py --format packed` wrote is.
 
     Raises:
         CheckpointError: the file cannot be read or holds another architecture.
+        TrackerError: a packed network is to run elsewhere than on the CPU.
+        B2nnError: the network has no packed form.
     """
-    network, stored = load_checkpoint(checkpoint, device)
-    return SiameseTracker(network, stored.tracking)
+    if checkpoint.is_file() and is_packed(checkpoint):
+        choose_packed(True, device)
+        network, tracking = load_packed(checkpoint)
+        return SiameseTracker(network, tracking)
+    if packed:
+        choose_packed(True, device)
+    plain, stored = load_checkpoint(checkpoint, device)
+    if not packed:
+        return SiameseTracker(plain, stored.tracking)
+    return SiameseTracker(PackedTrackerNetwork(pack_network(plain, stored)), stored.tracking)
 
 
 def _as_bgr(frame: np.ndarray) -> np.ndarray:

@@ -18,6 +18,8 @@ def command(*options: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(("options", "message"), [
     (("--format", "onnx"), "none.pth: no such checkpoint"),
     (("--format", "onnx", "--calibration", "somewhere"), "--calibration: float32 needs none"),
+    (("--format", "packed", "--calibration", "somewhere"), "--calibration: float32 needs none"),
+    (("--format", "packed", "--fp-precision", "int4"), "invalid choice: 'int4'"),
     (("--format", "tflite"), "invalid choice: 'tflite'"),
 ])
 def test_errors_are_one_line_and_exit_code_2(options, message, tmp_path):

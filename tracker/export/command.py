@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
+from b2nn.packed import save
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
-from tracker.export.calibration import calibration_examples
+from tracker.export.calibration import Example, calibration_examples
 from tracker.export.onnx_check import check_graphs
 from tracker.export.onnx_graphs import export_graphs, write_graphs
 from tracker.export.onnx_int8 import integer_convs, quantize_graphs, relative_error
+from tracker.models import Network
+from tracker.packed import pack_network
 
+_PACKED_EXAMPLES = 48
 _HELD_OUT = 16  # examples on which the error of int8 is measured, not calibrated
 
 
@@ -47,6 +53,30 @@ def export_onnx_int8(checkpoint: Path, out: Path, any_batch: bool = False,
     return [*_written(write_graphs(out, quantized)),
             f"convs in int8: {integer_convs(quantized.search)} of the search graph",
             f"root mean square error against float32: {told}"]
+
+
+def export_packed(checkpoint: Path, out: Path, fp_precision: str = "float32",
+                  calibration: Path | None = None) -> list[str]:
+    """Write the packed network in one file; int8 is calibrated as that of ONNX is.
+
+    Raises:
+        TrackerError, DataError: as `export_onnx_int8`, or `out` is a folder.
+        B2nnError: something that has no packed form.
+    """
+    if out.is_dir() or not out.parent.is_dir():
+        raise TrackerError(f"--out {out}: a packed tracker is one file in a folder that exists, such as tracker.packed")
+    network, stored = load_checkpoint(checkpoint)
+    examples = [tuple(map(torch.from_numpy, one)) for one in _crops(network, fp_precision, calibration)]
+    packed = pack_network(network, stored, fp_precision, examples or None)
+    save(out, packed)
+    size, full = out.stat().st_size, 4 * sum(parameter.numel() for parameter in network.parameters())
+    return [f"{out}: {size:,} bytes, {size / full:.1%} of the parameters in float32"]
+
+
+def _crops(network: Network, fp_precision: str, calibration: Path | None) -> list[Example]:
+    if fp_precision != "int8":
+        return []
+    return calibration_examples(calibration, network, 1, _PACKED_EXAMPLES)
 
 
 def _require_folder(out: Path) -> None:

@@ -14,10 +14,9 @@ class DepthwiseCorrelation(nn.Module):
 
     def forward(self, template: Tensor, search: Tensor) -> Tensor:  # (B, C, k, k), (B, C, H, W) -> (B, C, H, W)
         batch, channels, size, _ = template.shape
-        kernel = template.float().reshape(batch * channels, 1, size, size)
-        maps = search.float().reshape(1, batch * channels, *search.shape[2:])
-        response = F.conv2d(maps, kernel, padding=size // 2, groups=batch * channels)
-        return response.reshape(batch, channels, *response.shape[2:])
+        kernel, maps = template.float().flatten(0, 1)[:, None], search.float().flatten(0, 1)
+        response = F.conv2d(maps[None], kernel, padding=size // 2, groups=batch * channels)
+        return response[0].unflatten(0, (batch, channels))
 
 
 class PlainCorrelation(nn.Module):
@@ -28,9 +27,7 @@ class PlainCorrelation(nn.Module):
         self.scale = scale
 
     def forward(self, template: Tensor, search: Tensor) -> Tensor:  # (T, C, k, k), (B, C, H, W) -> (B, 1, H', W')
-        batch, channels, height, width = search.shape
-        if template.shape[0] == 1:
-            return F.conv2d(search, template) * self.scale
-        maps = search.reshape(1, batch * channels, height, width)
-        response = F.conv2d(maps, template, groups=batch)
-        return response.transpose(0, 1) * self.scale
+        # Search crop i belongs to template i modulo T: to the one of all, or each to its own.
+        templates = template.shape[0]
+        maps = search.unflatten(0, (-1, templates)).flatten(1, 2)  # (B / T, T C, H, W)
+        return F.conv2d(maps, template, groups=templates).flatten(0, 1)[:, None] * self.scale

@@ -184,9 +184,10 @@ class ChannelCorrelation(nn.Module):
 
     def forward(self, kernel: Tensor, search: Tensor) -> Tensor:  # (B, C, 8, 8), (B, C, H, W) -> (B, C, H - 1, W - 1)
         batch, channels = search.shape[:2]
-        kernel = self.kernel(kernel[:, :, 2:6, 2:6]).reshape(batch * channels, 1, 4, 4)
-        maps = self.search(search).reshape(1, batch * channels, *search.shape[2:])
-        return F.conv2d(maps, kernel, padding=1, groups=batch * channels)[0].unflatten(0, (batch, channels))
+        kernel = self.kernel(kernel[:, :, 2:6, 2:6]).flatten(0, 1)[:, None]
+        maps = self.search(search).flatten(0, 1)
+        response = F.conv2d(maps[None], kernel, padding=1, groups=batch * channels)
+        return response[0].unflatten(0, (batch, channels))
 
 
 class Attention(nn.Module):

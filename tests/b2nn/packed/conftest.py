@@ -1,9 +1,13 @@
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from b2nn.errors import B2nnError
 from b2nn.packed.library import LEVELS, Library, library
+
+sys.path.insert(0, str(Path(__file__).parent))  # for packed_networks, which several tests share
 
 
 @pytest.fixture(params=LEVELS)

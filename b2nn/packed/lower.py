@@ -1,0 +1,128 @@
+"""What single layers are in a program: convs with their constants, affine maps, activations, pools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from b2nn.activations import BinReLU, RPReLU
+from b2nn.errors import UnsupportedModule
+from b2nn.layers import BinaryUnit
+from b2nn.packed.program import Activation, Conv, Pool
+
+
+def conv(layer: Any, name: str) -> Conv:
+    """A conv or linear layer, binary or not, with the constants of its own, in float64.
+
+    Args:
+        name: of the layer, for messages.
+
+    Raises:
+        UnsupportedModule: a binary layer whose weights are still real, or padded as no packed conv is.
+    """
+    linear = isinstance(layer, nn.Linear)
+    weight = layer.weight.detach().float()
+    if linear:
+        weight = weight[:, :, None, None]
+    outputs = len(weight)
+    bias = layer.bias.detach().double() if layer.bias is not None else weight.new_zeros(outputs, dtype=torch.float64)
+    shape: dict[str, Any] = dict(linear=True) if linear else dict(
+        stride=layer.stride, padding=padding(layer, name), dilation=layer.dilation, groups=layer.groups)
+    shape |= dict(source="", result="", channels=outputs, beta=bias)
+    if not isinstance(layer, BinaryUnit):
+        return Conv(weight=weight.contiguous(), alpha=torch.ones_like(bias), **shape)
+    if layer.progress < layer.recipe.real_weights:
+        raise UnsupportedModule(f"layer {name!r} is in the first step of its training, when weights are still real; "
+                                "call b2nn.set_progress(model, 1) first")
+    signs = (weight >= layer.middle().detach().float().view(-1, 1, 1, 1)).contiguous()
+    shape |= dict(weight=signs, precision="bits", threshold=layer.shift.detach().float().clone())
+    alpha = layer.alpha().detach().double()
+    if layer.distance is None:
+        return Conv(alpha=alpha, **shape)
+    distance = layer.distance.detach().double().abs().clamp(min=1e-8)
+    centre = layer.shift.detach().double() / distance
+    return Conv(alpha=alpha * distance, gamma=layer.middle().detach().double() * distance,
+                centre=centre.float() if centre.any() else None, **shape)
+
+
+def padding(layer: nn.Conv2d, name: str) -> tuple[int, int]:
+    """Zeros on either side of rows and columns; 0 where `padded` adds them beforehand."""
+    if not isinstance(layer.padding, str):
+        return layer.padding if layer.padding_mode == "zeros" else (0, 0)  # type: ignore[return-value]
+    extents = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+    if layer.padding == "valid" or layer.padding_mode != "zeros":
+        return (0, 0)
+    if any(extent % 2 for extent in extents):
+        if isinstance(layer, BinaryUnit):
+            raise UnsupportedModule(f"layer {name!r}: padding 'same' of an even kernel has no packed form; "
+                                    "use an odd kernel or a number")
+        return (0, 0)
+    return extents[0] // 2, extents[1] // 2
+
+
+def padded(layer: nn.Conv2d) -> tuple[list[int], str] | None:
+    """Arguments of `F.pad` where a conv in full precision needs more than zeros on both sides alike; else None."""
+    around = layer._reversed_padding_repeated_twice
+    uneven = isinstance(layer.padding, str) and (around[0::2] != around[1::2])
+    if layer.padding_mode == "zeros" and not uneven:
+        return None
+    return list(around), "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+
+
+def norm(layer: Any, name: str) -> tuple[Tensor, Tensor]:
+    """alpha and beta of a BatchNorm in evaluation mode, (C,) float64."""
+    if layer.running_mean is None:
+        raise UnsupportedModule(f"layer {name!r} normalises by the statistics of each batch; a packed network needs "
+                                "track_running_stats=True")
+    mean, variance = layer.running_mean.detach().double(), layer.running_var.detach().double()
+    alpha = (variance + layer.eps).rsqrt()
+    if layer.affine:
+        alpha = alpha * layer.weight.detach().double()
+    beta = -mean * alpha
+    return alpha, beta + layer.bias.detach().double() if layer.affine else beta
+
+
+def activation(layer: nn.Module) -> Activation | None:
+    """What a layer is as an activation; None if it is none."""
+    plain = {nn.ReLU: "relu", nn.ReLU6: "relu6", nn.Hardswish: "hardswish", BinReLU: "binrelu"}
+    if type(layer) in plain:
+        return Activation(plain[type(layer)])
+    if isinstance(layer, nn.LeakyReLU):
+        return Activation("prelu", torch.tensor([layer.negative_slope]))
+    if isinstance(layer, nn.PReLU):
+        return Activation("prelu", layer.weight.detach().float())
+    if isinstance(layer, RPReLU):
+        return Activation("rprelu", layer.slope.weight.detach().float(), layer.shift_in.detach().float(),
+                          layer.shift_out.detach().float())
+    return None
+
+
+def functional_activation(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Activation | None:
+    """What a torch function, or a method by name, is as an activation; None if it is none."""
+    plain = {F.relu: "relu", torch.relu: "relu", "relu": "relu", F.relu6: "relu6", F.hardswish: "hardswish"}
+    if target in plain:
+        return Activation(plain[target])
+    if target is F.leaky_relu:
+        return Activation("prelu", torch.tensor([args[1] if len(args) > 1 else kwargs.get("negative_slope", 0.01)]))
+    return None
+
+
+def pool(layer: nn.Module) -> Pool | None:
+    """A pooling layer; None for one that a program does not know."""
+    if isinstance(layer, nn.MaxPool2d) and layer.dilation in (1, (1, 1)) and not layer.return_indices:
+        extra: dict[str, Any] = {}
+        kind = "max"
+    elif isinstance(layer, nn.AvgPool2d) and layer.divisor_override is None:
+        extra = dict(count_include_pad=layer.count_include_pad)
+        kind = "average"
+    else:
+        return None
+    return Pool("", "", kind, _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding), layer.ceil_mode,
+                **extra)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])

@@ -1,0 +1,286 @@
+"""A program made ready for the compiled kernels at one input size: maps in memory, and few calls for all steps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from b2nn.packed import reference
+from b2nn.packed.layout import output_size
+from b2nn.packed.layouts import Layouts
+from b2nn.packed.native import Buffers, Epilogue, conv, elementwise, pool
+from b2nn.packed.program import (
+    Activation,
+    Conv,
+    Elementwise,
+    Pool,
+    Program,
+    Step,
+    TorchStep,
+    Value,
+    sources,
+    substituted,
+    values_in,
+)
+from b2nn.packed.step import MAX_BITS, Steps
+
+_OF_SHAPES = ("attribute", "method.size", "method.dim", "method.numel", "method.stride")
+
+
+class Prepared:
+    """Runs one program on inputs of one shape. What it returns is the caller's to keep.
+
+    Steps that the kernels know write maps that stay in memory from call to call; consecutive ones are one call. Torch
+    functions between them see views of the maps. Those that only look at shapes or make views are called once, here.
+
+    Args:
+        inputs: the first ones; by a run of the reference on them every shape becomes known.
+        layouts: weights as the kernels read them, kept for programs and sizes that share them.
+    """
+
+    def __init__(self, program: Program, inputs: Sequence[Any], layouts: Layouts) -> None:
+        self.program, self.layouts = program, layouts
+        self.seen = _all_values(program, inputs)
+        self.native = {id(step) for step in program.steps if self._fits(step)}
+        self.readers: dict[str, list[Step]] = defaultdict(list)
+        for step in program.steps:
+            for name in sources(step):
+                self.readers[name].append(step)
+        self.buffers: dict[str, Buffers] = {}
+        self.linear: dict[str, bool] = {}  # whether a value has its channels last
+        self._make_buffers()
+        self.values: dict[str, Any] = {name: self._view(name) for name in self.buffers}
+        self.actions: list[Callable[[], None]] = []
+        self._pending: list[Any] = []
+        self._build()
+        copied = {name for name in values_in(program.output) if self._is_static(name)}
+        self.copied = sorted(copied)
+        del self.seen, self.readers
+
+    def __call__(self, inputs: Sequence[Any]) -> Any:
+        values = self.values
+        for name, value in zip(self.program.inputs, inputs, strict=True):
+            if name in self.buffers:
+                values[name].copy_(value)
+            else:
+                values[name] = value
+        for action in self.actions:
+            action()
+        kept = {name: values[name].clone() for name in self.copied}
+        return substituted(self.program.output, {**values, **kept} if kept else values)
+
+    # What runs natively
+
+    def _fits(self, step: Step) -> bool:
+        """Whether the kernels can do a step; all else runs as the reference does it."""
+        if isinstance(step, TorchStep):
+            return False
+        x, y = self.seen[step.source], self.seen[step.result]
+        linear = isinstance(step, Conv) and step.linear
+        if not (_is_map(x, linear) and _is_map(y, linear)):
+            return False
+        if isinstance(step, Conv):
+            # A shortcut may be larger than the sums, which torch broadcasts and the kernels do not.
+            return tuple(y.shape) == _own_shape(step, x) and (
+                step.shortcut is None or self.seen[step.shortcut].shape == y.shape)
+        if isinstance(step, Elementwise):
+            constants = (step.alpha, step.beta, step.activation.slope, step.activation.shift_in)
+            lengths = {len(tensor) for tensor in constants if tensor is not None}
+            other = None if step.other is None else self.seen[step.other]
+            return lengths <= {1, x.shape[1]} and x.shape == y.shape and (
+                other is None or (isinstance(other, Tensor) and other.shape == x.shape))
+        return True
+
+    def _make_buffers(self) -> None:
+        """A map for every value that a native step reads or writes, in those formats that somebody reads."""
+        linear = self.linear
+        for step in self.program.steps:
+            if id(step) not in self.native:
+                continue
+            names = [*sources(step), step.result]
+            kind = isinstance(step, Conv) and step.linear
+            if any(linear.setdefault(name, kind) != kind for name in names):
+                self.native.discard(id(step))
+        for step in self.program.steps:
+            if id(step) in self.native:
+                for name in (*sources(step), step.result):
+                    if name not in self.buffers:
+                        self.buffers[name] = self._buffers(name)
+
+    def _buffers(self, name: str) -> Buffers:
+        value = self.seen[name]
+        convs = [step for step in self.readers[name]
+                 if id(step) in self.native and isinstance(step, Conv) and step.source == name]
+        if self.linear[name]:
+            buffers = Buffers(1, value.shape[-1], 1, value.numel() // value.shape[-1])
+        else:
+            border = max((max(step.padding) for step in convs), default=0)
+            buffers = Buffers(*value.shape[:3], value.shape[3], border)
+        made = [step for step in self.program.steps if step.result == name]
+        floats = len(made) != 1 or id(made[0]) not in self.native or name in values_in(self.program.output)
+        for step in self.readers[name]:
+            if step not in convs or step.precision == "float32" or name in sources(step)[1:] or step.groups > 1:
+                floats = True
+        if floats:
+            buffers.add_float()
+        for step in convs:
+            if step.threshold is not None:
+                if len(buffers.bits) == MAX_BITS:
+                    self.native.discard(id(step))
+                    buffers.add_float()
+                else:
+                    buffers.add_bits(step.threshold, step.groups)
+            elif step.precision == "bf16":
+                buffers.add_bf16()
+            elif step.precision == "int8":
+                buffers.add_u8(step.scale, step.zero)
+        return buffers
+
+    def _view(self, name: str) -> Tensor | None:
+        """A map's floats as the tensor that torch functions see."""
+        buffers = self.buffers[name]
+        if buffers.float is None:
+            return None
+        return buffers.float.view(self.seen[name].shape) if self.linear[name] else buffers.inside()
+
+    # Actions
+
+    def _build(self) -> None:
+        for name in self.program.inputs:
+            if name in self.buffers:
+                self._pack(name)
+        for step in self.program.steps:
+            if id(step) in self.native:
+                self._pending += self._steps(step)
+            elif not self._static(step):
+                self._flush()
+                self._torch(step)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            run = Steps(self.layouts.library, self._pending)
+            self.actions.append(lambda: run(torch.get_num_threads()))
+            self._pending = []
+
+    def _pack(self, name: str) -> None:
+        """Write the other formats of a map whose floats torch wrote."""
+        buffers = self.buffers[name]
+        if buffers.bits or buffers.bf16 is not None or buffers.u8 is not None:
+            self._pending += elementwise(buffers, buffers)
+
+    def _steps(self, step: Any) -> list[Any]:
+        source, dest = self.buffers[step.source], self.buffers[step.result]
+        if isinstance(step, Pool):
+            return pool("max" if step.kind == "max" else "average", source, dest, step.kernel, stride=step.stride,
+                        padding=step.padding, count_include_pad=step.count_include_pad)
+        if isinstance(step, Elementwise):
+            other = None if step.other is None else self.buffers[step.other]
+            return elementwise(source, dest, epilogue=_epilogue(step, step.activation, other))
+        return self._conv(step, source, dest)
+
+    def _conv(self, step: Conv, source: Buffers, dest: Buffers) -> list[Any]:
+        other = None if step.shortcut is None else self.buffers[step.shortcut]
+        plane = 0 if step.threshold is None else source.add_bits(step.threshold, step.groups)
+        window: dict[str, Any] = dict(stride=step.stride, padding=step.padding, dilation=step.dilation, plane=plane)
+        weights = self.layouts.weights(step)
+        if step.whole:
+            return conv(source, dest, weights, epilogue=_epilogue(step, step.activation, other), **window)
+        end = step.first + len(step.weight)
+        other = None if other is None else other.part(step.first, end)
+        made = conv(source, dest.part(step.first, end), weights, emit=("float",),
+                    epilogue=_epilogue(step, step.activation, other), **window)
+        last = end == step.channels and (dest.bits or dest.bf16 is not None or dest.u8 is not None)
+        return [*made, *elementwise(dest, dest)] if last else made
+
+    def _static(self, step: Step) -> bool:
+        """Do a torch function once and for all where calls cannot change what it returns.
+
+        That is a number that depends on shapes only, or a view of a map that stays where it is.
+        """
+        if not isinstance(step, TorchStep) or step.result in self.buffers:
+            return False
+        if step.name in _OF_SHAPES and not _tensors(self.seen[step.result]):
+            self.values[step.result] = self.seen[step.result]
+            return True
+        names = values_in((step.args, step.kwargs))
+        if step.name.endswith("_") or not all(map(self._is_static, names)):
+            return False
+        reference.perform(step, self.values)
+        read = {tensor.untyped_storage().data_ptr() for name in names for tensor in _tensors(self.values[name])}
+        made = {tensor.untyped_storage().data_ptr() for tensor in _tensors(self.values[step.result])}
+        if made <= read and bool(made) == bool(read):
+            return True
+        del self.values[step.result]
+        return False
+
+    def _is_static(self, name: str) -> bool:
+        return (name in self.values and name not in self.program.inputs) or name in self.buffers
+
+    def _torch(self, step: Step) -> None:
+        """A step in torch; a native one after it reads its result from a map."""
+        values, name = self.values, step.result
+        perform = _performer(step, values) if isinstance(step, TorchStep) else lambda: _result_of(step, values)
+        if name in self.buffers:
+            view = values[name]
+            self.actions.append(lambda: view.copy_(perform()))
+            self._pack(name)
+        else:
+            self.actions.append(lambda: values.__setitem__(name, perform()))
+
+
+def _all_values(program: Program, inputs: Sequence[Any]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    reference.run(program, inputs, lambda step, values: seen.update(values))
+    return seen or dict(zip(program.inputs, inputs, strict=True))
+
+
+def _own_shape(step: Conv, x: Tensor) -> tuple[int, ...]:
+    """Of what a conv makes of x by itself."""
+    if step.linear:
+        return (*x.shape[:-1], step.channels)
+    sides = map(output_size, x.shape[2:], step.weight.shape[2:], step.stride, step.padding, step.dilation)
+    return (len(x), step.channels, *sides)
+
+
+def _tensors(nested: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(nested) if isinstance(leaf, Tensor)]
+
+
+def _is_map(value: Any, linear: bool) -> bool:
+    return isinstance(value, Tensor) and value.dtype in (torch.float32, torch.uint8) and value.numel() > 0 and \
+        (linear or value.ndim == 4)
+
+
+def _epilogue(step: Conv | Elementwise, activation: Activation, other: Buffers | None) -> Epilogue:
+    parameters = [tensor for tensor in (activation.shift_in, activation.slope, activation.shift_out)
+                  if tensor is not None]
+    constants = dict(gamma=step.gamma, beta_taps=step.centre_taps()) if isinstance(step, Conv) else {}
+    return Epilogue(step.alpha, beta=step.beta, shortcut=other, act=activation.name, act_parameters=parameters,
+                    **constants)
+
+
+def _result_of(step: Step, values: dict[str, Any]) -> Any:
+    after = dict(values)
+    reference.perform(step, after)
+    return after[step.result]
+
+
+def _performer(step: TorchStep, values: dict[str, Any]) -> Callable[[], Any]:
+    """The call of a torch function, with as little work at each call as its arguments allow."""
+    function, args, kwargs = step.function, step.args, step.kwargs
+    places = [(place, arg.name) for place, arg in enumerate(args) if isinstance(arg, Value)]
+    if len(places) < len(values_in((args, kwargs))):  # some are nested
+        return lambda: function(*substituted(args, values), **substituted(kwargs, values))
+    given = list(args)
+
+    def perform() -> Any:
+        for place, name in places:
+            given[place] = values[name]
+        return function(*given, **kwargs)
+    return perform

@@ -1,0 +1,120 @@
+"""Trackers whose network is packed: their files, and the network in the form that the tracker uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from b2nn.errors import B2nnError
+from b2nn.packed import PackedNetwork, load, pack
+from b2nn.packed.library import kernel, library
+from tracker.checkpoint import Checkpoint
+from tracker.errors import CheckpointError, TrackerError
+from tracker.models import Network, Predictions, SiamFC, build_network
+
+FORMAT = "b2track.packed/1"
+METHODS = ("embed", "features", "respond")
+
+
+class PackedTrackerNetwork(nn.Module):
+    """A packed network in the place of the one that it was made from; on the CPU.
+
+    Args:
+        packed: made by `pack_network`.
+
+    Raises:
+        CheckpointError: some other packed network.
+    """
+
+    def __init__(self, packed: PackedNetwork) -> None:
+        super().__init__()
+        if packed.metadata.get("format") != FORMAT:
+            raise CheckpointError("holds no tracker; make it with tools/export.py --format packed")
+        self.packed = packed
+        shape = build_network(packed.metadata["model"])
+        self.config, self.stride = shape.config, shape.stride
+        self._grid = None if isinstance(shape, SiamFC) else shape.grid()
+        # Trackers ask a network's parameters where it runs.
+        self.place = nn.Parameter(torch.empty(0), requires_grad=False)
+
+    def grid(self) -> Tensor | None:
+        """As the network's own; None of SiamFC."""
+        return self._grid
+
+    def embed(self, template: Tensor) -> Tensor:
+        """The kernel of a template, (1, 3, size, size) BGR in 0..255."""
+        return self.packed.run("embed", template)
+
+    def features(self, crops: Tensor) -> Tensor:
+        """Features of crops, (N, 3, size, size) BGR in 0..255."""
+        return self.packed.run("features", crops)
+
+    def respond(self, kernel: Tensor, features: Tensor) -> Predictions | Tensor:
+        """The maps of search features."""
+        answer = self.packed.run("respond", kernel, features)
+        return answer if isinstance(answer, Tensor) else Predictions(*answer)
+
+    def forward(self, kernel: Tensor, search: Tensor) -> Predictions | Tensor:
+        """The maps of search crops, (N, 3, size, size) BGR in 0..255."""
+        return self.respond(kernel, self.features(search))
+
+
+def pack_network(network: Network, checkpoint: Checkpoint, fp_precision: str = "float32",
+                 calibration: Sequence[tuple[Tensor, Tensor]] | None = None) -> PackedNetwork:
+    """The packed form of a checkpoint's network.
+
+    Args:
+        calibration: template and search crops for ``int8``, (1, 3, T, T) and (N, 3, S, S).
+
+    Raises:
+        B2nnError: something that has no packed form.
+    """
+    metadata = {
+        "format": FORMAT, "model": checkpoint.model, "tracking": checkpoint.tracking, "fp_precision": fp_precision,
+        "plan": checkpoint.plan.to_dict() if checkpoint.plan else None, "recipe": asdict(checkpoint.recipe),
+    }
+    return pack(network, methods=METHODS, fp_precision=fp_precision, calibration=calibration, forward=_maps,
+                metadata=metadata)
+
+
+def load_packed(path: Path) -> tuple[PackedTrackerNetwork, dict[str, Any]]:
+    """The network of a packed tracker's file, and its tracking options.
+
+    Raises:
+        CheckpointError: damaged, or no tracker; the message names the file.
+    """
+    try:
+        packed = load(path)
+        return PackedTrackerNetwork(packed), packed.metadata["tracking"]
+    except B2nnError as error:
+        raise CheckpointError(str(error)) from error
+    except (TrackerError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def choose_packed(wanted: bool | None, device: str) -> bool:
+    """Whether a command packs networks: as the user wants, or if None, where the compiled kernels can run.
+
+    Raises:
+        TrackerError: packed networks are wanted elsewhere than on the CPU.
+    """
+    if wanted and device != "cpu":
+        raise TrackerError(f"--packed: packed networks run on the CPU only, not on {device}; leave --device out")
+    return (device == "cpu" and library() is not None) if wanted is None else wanted
+
+
+def how(packed: bool, device: str) -> str:
+    """What networks run on, for people."""
+    if not packed:
+        return f"networks run unpacked, in torch on {device}"
+    return f"networks run packed, on {'plain torch' if kernel() == 'torch' else f'the {kernel()} kernels'}"
+
+
+def _maps(packed: PackedNetwork, crops: tuple[Tensor, Tensor]) -> Any:
+    template, search = crops
+    return packed.run("respond", packed.run("embed", template), packed.run("features", search))
