@@ -135,7 +135,7 @@ class _Fuser:
             self.convs[id(layer)] = lower.conv(layer, name)
         return self.convs[id(layer)]
 
-    def _window_means(self, result: str, layer: BinaryUnit, step: Conv, source: Value) -> None:
+    def _window_means(self, result: str, layer: Any, step: Conv, source: Value) -> None:
         """Multiply by K of ``xnor`` before the bias, in torch."""
         sums: Any = replace(step, source=source.name, result=f"{result}:sums", beta=torch.zeros_like(step.beta))
         del self.steps[result]

@@ -120,7 +120,8 @@ class Prepared:
             buffers = Buffers(1, value.shape[-1], 1, value.numel() // value.shape[-1])
         else:
             border = max((max(step.padding) for step in convs), default=0)
-            buffers = Buffers(*value.shape[:3], value.shape[3], border)
+            images, channels, height, width = value.shape
+            buffers = Buffers(images, channels, height, width, border)
         made = [step for step in self.program.steps if step.result == name]
         floats = len(made) != 1 or id(made[0]) not in self.native or name in values_in(self.program.output)
         for step in self.readers[name]:
