@@ -108,8 +108,8 @@ class CostTable:
         other_flops: FLOPs of what no unit does: normalisation, activations, pooling, correlation.
         parameters: elements of all parameters of the model, run or not.
         whole: the table with every layer whole, where units are parts of layers; else None.
-        metric: what `total`, `counted`, `ratio`, `floor`, `cost` and `capacity` measure: ``flops``, ``memory`` (bits) or
-            ``latency`` (nanoseconds).
+        metric: what `total`, `counted`, `ratio`, `floor`, `cost` and `capacity` measure: ``flops``, ``memory`` (in
+            bits) or ``latency`` (in nanoseconds).
         other_cost: in that metric, what no unit is to blame for; None where it is `other_flops`.
     """
 

@@ -20,8 +20,11 @@ from tracker.cli import Parser, run
 def parse() -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("--budget", type=float, nargs="+", metavar="SHARE",
-                        help="counted FLOPs as a share of full precision, in (0, 1]; every method is trained at each "
+                        help="cost as a share of full precision, in (0, 1]; every method is trained at each "
                              "of several, from one full-precision training")
+    parser.add_argument("--budget-metric", choices=("flops", "memory", "latency"), default="flops",
+                        help="what the budget is a share of: counted FLOPs, bytes of the parameters, or the time of a "
+                             "frame, measured layer by layer on this machine (default: flops)")
     parser.add_argument("--method", choices=(*STRATEGIES, "pruned", "bnn", "fp"), default="mixbin",
                         help="how the budget is kept: by a search strategy, or pruned; bnn: every eligible unit "
                              "binary; fp: no budget (default: mixbin)")

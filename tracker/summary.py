@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -16,7 +17,8 @@ from b2nn.pruning import PruningPlan
 from tracker.checkpoint import load_checkpoint, shaped_network
 from tracker.config import load_config
 from tracker.errors import TrackerError
-from tracker.models import build_network, cost_table
+from tracker.frame_times import unit_seconds
+from tracker.models import Network, build_network, cost_table
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class LayerCost:
         flops: counted FLOPs: 2 a MAC, 1/64 of it in 1 bit.
         share: of the counted FLOPs of the network, 0 to 1.
         params_1bit, params_32bit: parameters stored in each.
+        milliseconds: that it took in a frame, simulated in torch; None where it was not measured.
     """
 
     name: str
@@ -41,6 +44,7 @@ class LayerCost:
     share: float
     params_1bit: int
     params_32bit: int
+    milliseconds: float | None = None
 
     @property
     def bytes(self) -> int:
@@ -48,13 +52,23 @@ class LayerCost:
         return math.ceil(self.params_1bit / 8) + 4 * self.params_32bit
 
 
-def layer_costs(table: CostTable, full: Collection[str]) -> list[LayerCost]:
-    """The units in the order they run, then the rest; `full` are the eligible ones kept in full precision."""
+def layer_costs(table: CostTable, full: Collection[str], seconds: Mapping[str, float] | None = None
+                ) -> list[LayerCost]:
+    """The units in the order they run, then the rest.
+
+    Args:
+        full: the eligible units kept in full precision.
+        seconds: of each unit, and under ``""`` of the rest, see `tracker.frame_times`.
+    """
     counted = table.counted(full)
     rows = [_layer(unit, unit.eligible and unit.name not in set(full), counted) for unit in table.units]
     others = table.parameters - sum(unit.parameters for unit in table.units)
-    return [*rows, LayerCost("everything else", "32 bit", "norms, activations, pooling, correlation", None,
-                             table.other_flops, table.other_flops / counted, 0, others)]
+    rows.append(LayerCost("everything else", "32 bit", "norms, activations, pooling, correlation", None,
+                          table.other_flops, table.other_flops / counted, 0, others))
+    if seconds is None:
+        return rows
+    return [replace(row, milliseconds=1e3 * seconds[name])
+            for row, name in zip(rows, [*(unit.name for unit in table.units), ""], strict=True)]
 
 
 def _layer(unit: UnitCost, binary: bool, counted: float) -> LayerCost:
@@ -79,7 +93,7 @@ def print_summary(config: str | None = None, checkpoint: Path | None = None, pla
     """
     if config is not None and checkpoint is not None:
         raise TrackerError("--config and --checkpoint are both given; name one of them")
-    table, chosen, pruned = _of_checkpoint(checkpoint) if checkpoint else _of_config(config or "demo")
+    table, chosen, pruned, network = _of_checkpoint(checkpoint) if checkpoint else _of_config(config or "demo")
     if plan is not None:
         chosen = load_plan(plan)
     if chosen is not None:
@@ -89,37 +103,53 @@ def print_summary(config: str | None = None, checkpoint: Path | None = None, pla
         check_budget(table, budget)
     full = chosen.full if chosen else [unit.name for unit in table.eligible]
     # Wide enough for the reasons where the output is a file or a pipe.
-    shown = _rendered(layer_costs(table, full), str(checkpoint or config or "demo"))
+    seconds = unit_seconds(network, table, set(full)) if network and plan is None else None
+    rows = layer_costs(table, full, seconds)
+    shown = _rendered(rows, str(checkpoint or config or "demo"))
     console = Console()
     # Rather let a narrow terminal wrap lines than cut names and figures.
     console.width = max(console.width, Console(width=1000).measure(shown).maximum)
     console.print(shown)
-    for line in _totals(table, full, chosen, pruned, budget):
+    lines = _totals(table, full, chosen, pruned, budget)
+    if seconds:
+        lines.append(f"measured:       {sum(row.milliseconds or 0 for row in rows):.2f} ms a frame in torch with "
+                     f"{torch.get_num_threads()} threads; binary layers are simulated there and are no faster")
+    for line in lines:
         console.print(line, highlight=False, markup=False)
 
 
-def _of_config(config: str) -> tuple[CostTable, BinarizationPlan | None, PruningPlan | None]:
-    return cost_table(build_network(load_config(config).model)), None, None
+_Subject = tuple[CostTable, BinarizationPlan | None, PruningPlan | None, Network | None]
 
 
-def _of_checkpoint(path: Path) -> tuple[CostTable, BinarizationPlan | None, PruningPlan | None]:
+def _of_config(config: str) -> _Subject:
+    return cost_table(build_network(load_config(config).model)), None, None, None
+
+
+def _of_checkpoint(path: Path) -> _Subject:
     """Costs are those of the checkpoint's network before its plan made units binary."""
-    _, checkpoint = load_checkpoint(path)
+    network, checkpoint = load_checkpoint(path)
     table = cost_table(shaped_network(replace(checkpoint, plan=None)))
-    return table, checkpoint.plan, checkpoint.pruned
+    return table, checkpoint.plan, checkpoint.pruned, network
 
 
 def _rendered(rows: list[LayerCost], title: str) -> Table:
     table = Table(title=title, title_justify="left")
     for heading in ("layer", "precision", "fixed because"):
         table.add_column(heading, overflow="fold")
-    for heading in ("MMACs", "counted MFLOPs", "share", "1-bit params", "32-bit params", "bytes"):
+    timed = any(row.milliseconds is not None for row in rows)
+    for heading in ("MMACs", "counted MFLOPs", "share", "1-bit params", "32-bit params", "bytes",
+                    *(["ms"] if timed else [])):
         table.add_column(heading, justify="right")
     for row in rows:
         macs = "" if row.macs is None else f"{row.macs / 1e6:.2f}"
         table.add_row(row.name, row.precision, row.reason, macs, f"{row.flops / 1e6:.2f}", f"{row.share:.1%}",
-                      f"{row.params_1bit:,}", f"{row.params_32bit:,}", f"{row.bytes:,}")
+                      f"{row.params_1bit:,}", f"{row.params_32bit:,}", f"{row.bytes:,}",
+                      *([f"{row.milliseconds:.3f}"] if row.milliseconds is not None else []))
     return table
+
+
+def _budget(plan: BinarizationPlan) -> str:
+    return f"budget {plan.budget}" + ("" if plan.metric == "flops" else f" of {plan.metric}")
 
 
 def _totals(table: CostTable, full: Collection[str], plan: BinarizationPlan | None,
@@ -133,10 +163,12 @@ def _totals(table: CostTable, full: Collection[str], plan: BinarizationPlan | No
         f"in 1 bit:       {bits:,} parameters, {math.ceil(bits / 8):,} bytes",
         f"in 32 bit:      {whole:,} parameters, {4 * whole:,} bytes",
         f"ratio:          {table.ratio(full):.4f}"
-        + (f", plan of {plan.strategy} for budget {plan.budget}" if plan else ", no plan"),
+        + (f", plan of {plan.strategy} for {_budget(plan)}" if plan else ", no plan"),
         f"floor:          {table.floor:.4f}, with all {len(table.undivided.eligible)} eligible layers of "
         f"{len(table.undivided.units)} binary",
     ]
+    if plan and plan.metric != "flops":
+        lines.append(f"{plan.metric + ':':<15} {plan.ratio:.4f} of full precision, which is what the budget limits")
     if pruned:
         lines.append(f"pruned:         to {pruned.ratio:.4f} of the whole network's FLOPs, for budget "
                      f"{pruned.budget}")

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from b2nn.convert import binarize
+from b2nn.metrics import memory
 from b2nn.plan import all_binary, make_plan
 from b2nn.pruning import prune
 from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.errors import TrackerError
+from tracker.frame_times import unit_seconds
 from tracker.models import build_network, cost_table, example_inputs
 from tracker.summary import layer_costs, print_summary
 
@@ -90,6 +92,26 @@ def test_a_plan_of_parts_is_shown_part_by_part(table, tmp_path, capsys):
     for name, precision in ((plan.full[0], "32 bit"), (plan.binary[0], "1 bit")):
         row, = (line for line in shown.splitlines() if name in line)
         assert "[" in name and precision in row
+
+
+def test_a_checkpoints_layers_are_timed_and_the_times_add_up(network, table):
+    halves = table.split(2)
+    full = {unit.name for unit in halves.eligible[::2]}
+    mixed = binarize(build_network(MODEL), make_plan(halves, full, None, "random", 0), halves).eval()
+    seconds = unit_seconds(mixed, halves, full)
+    rows = layer_costs(halves, full, seconds)
+    assert all(row.milliseconds > 0 for row in rows[:-1])
+    assert sum(row.milliseconds for row in rows) == pytest.approx(1e3 * sum(seconds.values()))
+    assert layer_costs(halves, full)[0].milliseconds is None
+
+
+def test_a_plan_for_memory_says_so(table, tmp_path, capsys):
+    plan = make_plan(memory(table), [], 0.9, "random", 0)
+    save_checkpoint(tmp_path / "tracker.pth", binarize(build_network(MODEL), plan, table), Checkpoint(MODEL, plan=plan))
+    print_summary(checkpoint=tmp_path / "tracker.pth")
+    shown = capsys.readouterr().out
+    assert f"ratio:          {table.floor:.4f}, plan of random for budget 0.9 of memory" in shown
+    assert f"memory:         {plan.ratio:.4f} of full precision" in shown and "measured:  " in shown
 
 
 def test_a_pruned_checkpoint_is_shown_with_its_own_smaller_layers(tmp_path, capsys):

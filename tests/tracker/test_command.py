@@ -26,8 +26,8 @@ def jobs(tmp_path, monkeypatch):
 
     def run(**options):
         command.train_from_options(**(NOTHING | dict(
-            method="fp", baselines=False, config="demo", got10k=real, synthetic=False, resume=False, seed=0,
-            device="cpu", cfg_options=[]) | options))
+            method="fp", budget_metric="flops", baselines=False, config="demo", got10k=real, synthetic=False,
+            resume=False, seed=0, device="cpu", cfg_options=[]) | options))
         return taken.pop()
 
     return run

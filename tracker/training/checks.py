@@ -11,6 +11,7 @@ from b2nn.cost import CostTable
 from b2nn.errors import PlanError
 from b2nn.plan import check_budget, load_plan, validate
 from b2nn.search import exhaustive
+from tracker.budget_metrics import budget_table
 from tracker.errors import TrackerError
 from tracker.models import build_network, cost_table, example_inputs
 from tracker.pretrained import check_pretrained
@@ -40,7 +41,7 @@ def check(job: Job) -> None:
         if "exhaustive" in job.methods:
             table = cost_table(build_network(config.model)).split(granularity(config))
             exhaustive.check(table, strategy_options(config, "exhaustive"))
-    table = cost_table(build_network(job.config.model))
+    table = budget_table(build_network(job.config.model), job.metric)
     for budget in job.budgets:
         if any(job.needs_budget(method) and not job.searches_width(method) for method in job.methods):
             check_budget(table, budget)
@@ -78,6 +79,12 @@ def _check_options(job: Job) -> None:
             if given:
                 raise TrackerError(f"--width: is searched along with a plan, for networks of several sizes; leave it "
                                    f"or {option} out")
+    if job.metric != "flops":
+        for option, given in (("--width", job.widths), ("--method pruned", method == "pruned"),
+                              ("--baselines (random alone: --method random)", "pruned" in job.methods)):
+            if given:
+                raise TrackerError(f"--budget-metric {job.metric}: channels are removed, and widths compared, by FLOPs "
+                                   f"only; leave {option} out")
     if "pruned" in job.methods and _asks_for_blocks(job.config.finetune):
         raise TrackerError(f"finetune.distillation.blocks is {job.config.finetune.distillation.blocks}; it must be 0 "
                            "with --method pruned, which removes channels of the stages")
@@ -124,7 +131,7 @@ def _check_plan(job: Job, table: CostTable) -> None:
         raise PlanError(f"--plan {job.plan}: {error}") from error
     ratio = table.divided(given.names).ratio(given.full)
     if ratio > budget:
-        raise TrackerError(f"--plan {job.plan}: its ratio {ratio:.4f} is over --budget {budget:g}")
+        raise TrackerError(f"--plan {job.plan}: its {table.metric} ratio {ratio:.4f} is over --budget {budget:g}")
 
 
 def _asks_for_blocks(phase: Config) -> bool:

@@ -22,9 +22,9 @@ from tracker.training.job import BASELINES, Job
 from tracker.training.pipeline import check, train
 
 
-def train_from_options(budget: list[float] | None, method: str, baselines: bool, config: str, got10k: Path | None,
-                       lasot: Path | None, images: Path | None, synthetic: bool, objects: Path | None,
-                       masks: Path | None, lmdb: Path | None, work_dir: Path | None,
+def train_from_options(budget: list[float] | None, budget_metric: str, method: str, baselines: bool, config: str,
+                       got10k: Path | None, lasot: Path | None, images: Path | None, synthetic: bool,
+                       objects: Path | None, masks: Path | None, lmdb: Path | None, work_dir: Path | None,
                        plan: Path | None, full_precision: Path | None, width: list[float] | None,
                        pretrained: Path | None, teacher: str | None, teacher_weights: Path | None,
                        resume: bool, seed: int, device: str | None,
@@ -45,7 +45,7 @@ def train_from_options(budget: list[float] | None, method: str, baselines: bool,
     lessons = (teacher, teacher_weights) if teacher else None
     job = Job(settings, methods, tuple(dict.fromkeys(budget or ())), work_dir or Path("work_dirs") / Path(config).stem,
               seed=seed, plan=plan, pretrained=pretrained, teacher=lessons, resume=resume,
-              full_precision=full_precision, widths=tuple(width or ()))
+              full_precision=full_precision, widths=tuple(width or ()), metric=budget_metric)
     check(job)
     if device:
         require_device(device)

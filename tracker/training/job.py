@@ -29,7 +29,7 @@ class Job:
     Attributes:
         config: preset or file with its overrides.
         methods: which trackers to train, `fp` first in any case.
-        budgets: counted FLOPs as shares of full precision, each for all methods; empty where no method needs one.
+        budgets: costs as shares of full precision, each for all methods; empty where no method needs one.
         work_dir: see `pipeline`.
         caches: opened LMDB caches, read lazily.
         seed: of weights, data order and searches.
@@ -41,6 +41,7 @@ class Job:
         objects: cache of cut-out objects to paste into pairs; None for no pasting.
         full_precision: run directory or checkpoint of a full-precision tracker to start from; None trains one.
         widths: of the backbone, to search along with the plan; empty for the configuration's own.
+        metric: what budgets are shares of, see `tracker.budget_metrics`.
     """
 
     config: Config
@@ -57,6 +58,7 @@ class Job:
     objects: LmdbCache | None = None
     full_precision: Path | None = None
     widths: tuple[float, ...] = ()
+    metric: str = "flops"
 
     def searches_width(self, method: str) -> bool:
         """Whether the width is searched along with the plan of `method`; `pruned` has no plan."""
@@ -73,8 +75,10 @@ class Job:
         return method in NEEDS_BUDGET or self.searches_width(method)
 
     def run_name(self, method: str, budget: float | None) -> str:
-        """Name of the run directory, such as ``mixbin-0.3`` or ``mixbin-0.3-width``."""
+        """Name of the run directory, such as ``mixbin-0.3``, ``mixbin-0.3-memory`` or ``mixbin-0.3-width``."""
         name = method if budget is None else f"{method}-{budget:g}"
+        if budget is not None and self.metric != "flops":
+            name += f"-{self.metric}"
         return f"{name}-width" if self.searches_width(method) else name
 
 

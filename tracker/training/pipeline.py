@@ -20,6 +20,7 @@ from b2nn import pruning
 from b2nn.convert import binarize
 from b2nn.plan import all_full
 from b2nn.search import STRATEGIES
+from tracker.budget_metrics import budget_table
 from tracker.checkpoint import Checkpoint
 from tracker.models import Network, build_network, cost_table, example_inputs
 from tracker.training.checks import check
@@ -86,11 +87,16 @@ def _train(job: Job, method: str, budget: float | None, run: RunFolder,
             seconds, facts, label = choice.seconds, choice.facts, f"{method}-width"
         else:
             teacher, table = teachers[None], reference
-            plan, searched = find_plan(job, method, budget, run.path / "search", f"{name} search", table, teacher)
+            metric = "flops" if budget is None else job.metric
+            costs = budget_table(build_network(job.config.model), metric)
+            plan, searched = find_plan(job, method, budget, run.path / "search", f"{name} search", costs, teacher)
+            if metric != "flops":
+                facts = {"metric": plan.metric, "metric_ratio": plan.ratio}
             seconds = {} if searched is None else {"search": searched}
         table = table.divided(plan.names)
         network = binarize(unfrozen(teacher), plan, table, recipe(job.config))
     say(f"{name}: counted FLOPs ratio {table.counted(plan.full) / reference.total:.4f}"
+        + (f", {plan.metric} ratio {plan.ratio:.4f}" if plan.metric != "flops" else "")
         + (f" of a budget of {budget:g}" if budget is not None else "")
         + f"; {len(plan.binary)} of {len(table.eligible)} eligible units binary")
     trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(job.config.finetune),

@@ -39,10 +39,10 @@ def find_plan(job: Job, method: str, budget: float | None, folder: Path, label: 
     """The plan of `method`, and the seconds of its search, None where there is none.
 
     Args:
-        budget: as a share of the FLOPs in `table`.
+        budget: as a share of the cost in `table`.
         folder: where the search leaves `plan.json` and `trace.json`; a plan that is there is taken.
         label: what the progress says.
-        table: cost of `teacher`.
+        table: cost of `teacher` by the budget's metric.
         teacher: full-precision tracker.
     """
     if method == "bnn":
@@ -62,7 +62,7 @@ def state_file(job: Job, method: str, teacher: Network) -> Path:
     """Where searches by `method` from these weights keep what they worked out, whatever their budget."""
     config = run_config(job, method, None)
     facts = {name: plain(config[name]) for name in ALL_SECTIONS}
-    for own in ("method", "budget", "widths"):
+    for own in ("method", "budget", "metric", "widths"):
         facts["run"].pop(own, None)
     digest = hashlib.sha256(json.dumps([facts, fingerprint(teacher)], sort_keys=True).encode()).hexdigest()
     return job.work_dir / "searches" / f"{method}-{digest[:12]}.jsonl"

@@ -107,6 +107,8 @@ def run_config(job: Job, method: str, budget: float | None) -> Config:
         pretrained=str(job.pretrained) if job.pretrained else None,
         teacher=f"{job.teacher[0]}: {job.teacher[1]}" if job.teacher else None,
     )
+    if job.metric != "flops" and budget is not None:
+        config.run.metric = job.metric
     if job.full_precision:
         config.run.full_precision = origin(job.full_precision)
     if job.searches_width(method):
