@@ -10,11 +10,11 @@ INSTALLED := $(VENV)/.installed
 DEMO := work_dirs/demo
 SEQUENCE := work_dirs/data/synthetic/val/synthetic_val_000010
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test sanitize lint clean
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml setup.py $(wildcard b2nn/packed/kernels/*)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet $(TORCH)
 	$(PY) -m pip install --quiet --editable ".[dev]"
@@ -31,6 +31,15 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PY) -m pytest -n 2
+
+# The kernels' tests under gcc's address and undefined-behaviour sanitizers. Python and torch leak; kernels cannot.
+sanitize: $(INSTALLED)
+	mkdir -p build
+	gcc -O1 -g -fno-omit-frame-pointer -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all \
+		-shared -fPIC b2nn/packed/kernels/bk.c -o build/bk_sanitized.so
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+		B2NN_LIBRARY=$(CURDIR)/build/bk_sanitized.so $(PY) -m pytest tests/b2nn/packed/test_binary.py \
+		tests/b2nn/packed/test_floats.py
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check .

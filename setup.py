@@ -7,7 +7,7 @@ KERNELS = Extension(
     "b2nn.packed._bk",
     ["b2nn/packed/kernels/bk.c"],
     depends=[f"b2nn/packed/kernels/{name}.h" for name in ("bk", "avx512", "avx2", "narrow")],
-    extra_compile_args=["-O3", "-ffp-contract=off"],
+    extra_compile_args=["-O3", "-g0", "-ffp-contract=off"],
     py_limited_api=True,
     optional=True,
 )

@@ -69,7 +69,9 @@ class BinaryUnit(nn.Module):
         In the first of two steps of training (`Recipe.real_weights`) it is real: for ``adabin`` the weight itself, else
         the weight over its channel's mean magnitude, as signs have magnitude 1; so α means the same in both steps.
         """
-        real, column = self.progress < self.recipe.real_weights, (-1, *[1] * (self.weight.ndim - 1))
+        column = (-1, *[1] * (self.weight.ndim - 1))
+        # Recipes of one step do not look at the progress: torch.compile would compile anew for every value of it.
+        real = bool(self.recipe.real_weights) and self.progress < self.recipe.real_weights
         if self.recipe.scale == "adabin":
             middle, alpha = self.middle().view(column), self.alpha().view(column)
             return self.weight if real else two_values(self.weight, middle, alpha, "tanh")

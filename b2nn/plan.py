@@ -128,7 +128,7 @@ def make_plan(table: CostTable, full: Collection[str], budget: float | None, str
     if budget is not None:
         check_budget(table, budget)
         if ratio > budget:
-            raise BudgetError(f"{len(set(full))} full-precision layers make a ratio of {_up(ratio)}, "
+            raise BudgetError(f"{len(set(full))} full-precision layers make a ratio of {rounded_up(ratio)}, "
                               f"above the budget {budget}; keep fewer")
     kept = set(full)
     return BinarizationPlan(
@@ -153,9 +153,14 @@ def check_budget(table: CostTable, budget: float) -> None:
         raise BudgetError(f"budget {budget} is not in (0, 1]; it is a share of the full-precision "
                           f"{METRICS[table.metric]}")
     if budget < table.floor:
-        floor = _up(table.floor)
+        floor = rounded_up(table.floor)
         raise BudgetError(f"budget {budget} is below the floor: with every eligible layer binary "
                           f"the ratio is {floor}; ask for at least that")
+
+
+def rounded_up(ratio: float) -> str:
+    """A ratio with four decimals, never less than it is: the printed number is itself a budget that can be met."""
+    return str(Decimal(ratio).quantize(Decimal("0.0001"), ROUND_CEILING))
 
 
 def validate(plan: BinarizationPlan, table: CostTable) -> None:
@@ -193,8 +198,3 @@ def _layers(names: Collection[str]) -> str:
 def _list(names: Collection[str], shown: int = 8) -> str:
     rest = len(names) - shown
     return ", ".join(list(names)[:shown]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _up(ratio: float) -> str:
-    """The ratio rounded up, so that the printed number is itself a budget that can be met."""
-    return str(Decimal(ratio).quantize(Decimal("0.0001"), ROUND_CEILING))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from b2nn.errors import B2nnError
+from b2nn.checks import require
 from b2nn.quantizers import ESTIMATORS
 
 SCALES = ("mean", "learned", "none", "xnor", "adabin")
@@ -50,15 +50,11 @@ class Recipe:
     real_weights: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, valid, rule in (
-            ("estimator", self.estimator in ESTIMATORS, f"one of {', '.join(ESTIMATORS)}"),
-            ("scale", self.scale in SCALES, f"one of {', '.join(SCALES)}"),
-            ("kurtosis", self.kurtosis >= 0, "at least 0"),
-            ("kurtosis_target", self.kurtosis_target >= 1, "at least 1, below which no distribution is"),
-            ("real_weights", 0 <= self.real_weights < 1, "at least 0 and below 1"),
-        ):
-            if not valid:
-                raise B2nnError(f"{name} is {getattr(self, name)!r}; it must be {rule}")
+        require(self, f"one of {', '.join(ESTIMATORS)}", estimator=self.estimator in ESTIMATORS)
+        require(self, f"one of {', '.join(SCALES)}", scale=self.scale in SCALES)
+        require(self, "at least 0", kurtosis=self.kurtosis >= 0)
+        require(self, "at least 1, below which no distribution is", kurtosis_target=self.kurtosis_target >= 1)
+        require(self, "at least 0 and below 1", real_weights=0 <= self.real_weights < 1)
 
 
 DEFAULT = Recipe()

@@ -64,10 +64,10 @@ def _track(
     """Do this rank's share; what failed, in the first rank that of all, and whether nothing was done before."""
     from eval import runner
     from eval.progress import sequence_bar
-    from tracker.training.ranks import first_rank
+    from tracker.training.ranks import from_first
 
     tasks = runner.all_tasks(options.trackers, sequences, settings)
-    missing = first_rank(lambda: runner.prepare(tasks, out, settings))
+    missing = from_first(lambda: runner.prepare(tasks, out, settings))
     kept = [task for number, task in enumerate(tasks) if number not in set(missing)]
     mine = [tasks[missing[item]] for item in ranks.share([tasks[number].frames for number in missing])]
     own = [*kept, *mine]

@@ -169,7 +169,7 @@ def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec]
     trackers = [*own, *peers]
     if own:
         files = args.checkpoint or []
-        notes = [*notes, how(packed or bool(files) and all(map(is_packed, files)), args.device)]
+        notes = [*notes, how(packed or (bool(files) and all(map(is_packed, files))), args.device)]
     if not trackers:
         raise TrackerError(f"--peers: none of them is to be had here ({'; '.join(notes)})")
     _require_names(trackers)

@@ -28,7 +28,8 @@ class _Worker:
 
 
 def in_processes(
-    function: Callable[..., None], calls: Sequence[tuple[Any, ...]], workers: int, prepare: Callable[[], None]
+    function: Callable[..., None], calls: Sequence[tuple[Any, ...]], workers: int,
+    prepare: Callable[[], None] | None = None,
 ) -> Generator[tuple[int, str | None], None, None]:
     """Call `function(*call)` for each call in its turn, and yield the number of each that ends, with its error.
 
@@ -40,7 +41,7 @@ def in_processes(
         function: what to call.
         calls: its arguments.
         workers: processes at a time, at least 1.
-        prepare: called once in each process, before anything else.
+        prepare: called once in each process, before anything else; None: nothing.
 
     Yields:
         Number of the call, and what went wrong in one line, None if nothing did.
@@ -73,7 +74,7 @@ def one_line(error: BaseException) -> str:
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
 
 
-def _start(function: Callable[..., None], prepare: Callable[[], None]) -> _Worker:
+def _start(function: Callable[..., None], prepare: Callable[[], None] | None) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs, function, prepare))
     process.start()
@@ -103,11 +104,12 @@ def _end(worker: _Worker) -> None:
     worker.process.join()
 
 
-def _serve(connection: Connection, function: Callable[..., None], prepare: Callable[[], None]) -> None:
+def _serve(connection: Connection, function: Callable[..., None], prepare: Callable[[], None] | None) -> None:
     # Ctrl-C reaches the whole group; the parent ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    prepare()
+    if prepare is not None:
+        prepare()
     while True:
         try:
             call = connection.recv()

@@ -5,7 +5,8 @@
 
 The same command goes on where it was stopped. Studies by name: methods (ways to choose the layers), recipes (how binary
 layers compute and train), activations, smallest (budgets near the floor), transfer (plans from other data),
-width (wider, but more binary), long (what is left when finetuning is not cut short).
+width (wider, but more binary), long (what is left when finetuning is not cut short), budget_keeping (by a
+threshold or by a penalty).
 """
 
 from __future__ import annotations

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
+from b2nn.checks import require
+from b2nn.errors import B2nnError
 from b2nn.recipe import Recipe
 from b2nn.search import evolution, exhaustive, hessian, iterative, uniform
-from b2nn.search.gates import MixBinOptions
+from b2nn.search.schedule import GateOptions
 from datasets.pairs import PairOptions
 from tracker.errors import TrackerError
 from tracker.localize import AnchorFreeOptions, ScaleSearchOptions
@@ -128,7 +130,7 @@ class SearchSection(PhaseSection):
     """
 
     granularity: int = 1
-    mixbin: MixBinOptions = field(default_factory=MixBinOptions)
+    mixbin: GateOptions = field(default_factory=GateOptions)
     candidates: CandidateOptions = field(default_factory=CandidateOptions)
     width: WidthOptions = field(default_factory=WidthOptions)
     iterative: iterative.Options = field(default_factory=iterative.Options)
@@ -147,16 +149,24 @@ class FinetuneSection(PhaseSection):
     """The phase that trains the partly binary network, with its recipe; the binary branches of a search share it.
 
     Attributes:
-        latent_lr: learning rate of the latent weights of binary layers; None: that of all others. Only signs count of
-            them, so that they stand, and need, larger steps.
+        kernel_lr: learning rate of the kernels that stay real; None: that of all others. `lr` can then be as large as
+            latent weights need, of which only the signs count, and the norms and scales beside them stand.
+        latent_decay: weight decay of latent weights. It pulls them towards zero, where their signs flip by chance.
+        batchnorm_batches: to estimate BatchNorm statistics anew from when the phase ends; 0 keeps those that moved
+            along with training; None: as many as after the other phases.
     """
 
-    latent_lr: float | None = None
+    kernel_lr: float | None = None
+    latent_decay: float = 0.0
+    batchnorm_batches: int | None = None
     recipe: Recipe = field(default_factory=Recipe)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self, "above 0", latent_lr=self.latent_lr is None or self.latent_lr > 0)
+        _require(self, "above 0", kernel_lr=self.kernel_lr is None or self.kernel_lr > 0)
+        _require(self, "at least 0", latent_decay=self.latent_decay >= 0)
+        _require(self, "at least 0 or None",
+                 batchnorm_batches=self.batchnorm_batches is None or self.batchnorm_batches >= 0)
 
 
 @dataclass(frozen=True)
@@ -168,6 +178,8 @@ class RuntimeSection:
         ema: decay of the averaged weights; 0 for none.
         checkpoint_interval, log_interval: iterations.
         threads: of torch; None leaves the choice to torch.
+        compile: fuse the network's elementwise work with torch.compile, which needs a C++ compiler. Training on a CPU
+            then takes about half the time, after a minute or two of compiling; phases under gates do without.
     """
 
     precision: str
@@ -175,6 +187,7 @@ class RuntimeSection:
     checkpoint_interval: int
     log_interval: int
     threads: int | None = None
+    compile: bool = False
 
     def __post_init__(self) -> None:
         _require(self, " or ".join(PRECISIONS), precision=self.precision in PRECISIONS)
@@ -278,7 +291,8 @@ def _require_lost(options: LostOptions) -> None:
 
 
 def _require(options: Any, allowed: str, where: str = "", **valid: bool) -> None:
-    """TrackerError for the first field of `options` that is not valid; its message begins with the field's name."""
-    for name, fine in valid.items():
-        if not fine:
-            raise TrackerError(f"{where}{name} is {getattr(options, name)!r}; it must be {allowed}")
+    """`require` of a tracker's options, in the section `where`."""
+    try:
+        require(options, allowed, **valid)
+    except B2nnError as error:
+        raise TrackerError(f"{where}{error}") from error

@@ -59,7 +59,7 @@ def observed(programs: Mapping[str, Program], inputs: Sequence[Any], forward: Fo
 
     class Observing(PackedNetwork):
         def run(self, method: str, *args: Any) -> Any:
-            read = {step.source for step in self.programs[method].steps if narrows(step)}
+            read = {step.source for step in filter(narrows, self.programs[method].steps)}
 
             def on_step(step: Any, values: dict[str, Any]) -> None:
                 if narrows(step) and step.source in read:

@@ -102,8 +102,8 @@ def from_bytes(content: bytes, name: str = "packed network") -> PackedNetwork:
         raise PackedFileError(f"{name}: damaged or cut short (its checksum is another); copy or pack it again")
     try:
         size = int(parts[3])
-        header = json.loads(zlib.decompress(body[:size]))
-        tensors = [_tensor(*entry, body[size:]) for entry in header["tensors"]]
+        header, data = json.loads(zlib.decompress(body[:size])), body[size:]
+        tensors = [_tensor(entry[0], entry[1], entry[2], data) for entry in header["tensors"]]
         programs = {method: _checked(Program(
             tuple(map(str, program["inputs"])), tuple(_decoded(step, tensors) for step in program["steps"]),
             _decoded(program["output"], tensors))) for method, program in header["programs"].items()}
@@ -141,15 +141,15 @@ class _Tensors:
         return self.known[key]
 
 
-def _tensor(dtype: str, shape: list[int], offset: int, body: bytes) -> Tensor:
+def _tensor(dtype: str, shape: list[int], offset: int, data: bytes) -> Tensor:
     kind, count = _DTYPES[dtype], math.prod(shape)
     if min(shape, default=0) < 0 or offset < 0:
         raise ValueError(f"a tensor of shape {shape} at {offset}")
     if kind == torch.bool:
-        packed = np.frombuffer(body, np.uint8, (count + 7) // 8, offset)
+        packed = np.frombuffer(data, np.uint8, (count + 7) // 8, offset)
         return torch.from_numpy(np.unpackbits(packed, count=count, bitorder="little").astype(bool)).reshape(shape)
     stored = torch.int16 if kind == torch.bfloat16 else kind
-    array = np.frombuffer(body, torch.empty((), dtype=stored).numpy().dtype.newbyteorder("<"), count, offset)
+    array = np.frombuffer(data, torch.empty((), dtype=stored).numpy().dtype.newbyteorder("<"), count, offset)
     tensor = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=True))
     return (tensor.view(kind) if kind == torch.bfloat16 else tensor).reshape(shape)
 

@@ -6,6 +6,7 @@ import copy
 import operator
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -76,7 +77,7 @@ class _Fuser:
     def _lowered(self, node: fx.Node) -> Any:
         args, kwargs = self._plain(node.args), self._plain(node.kwargs)
         if node.op == "call_module":
-            return self._layer(node, self.model.get_submodule(node.target), args, kwargs)
+            return self._layer(node, self.model.get_submodule(str(node.target)), args, kwargs)
         return self._function(node, args, kwargs)
 
     def _layer(self, node: fx.Node, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -134,10 +135,11 @@ class _Fuser:
             self.convs[id(layer)] = lower.conv(layer, name)
         return self.convs[id(layer)]
 
-    def _window_means(self, result: str, layer: BinaryUnit, step: Conv, source: Value) -> None:
+    def _window_means(self, result: str, layer: Any, step: Conv, source: Value) -> None:
         """Multiply by K of ``xnor`` before the bias, in torch."""
-        sums = replace(self.steps.pop(result)[0], result=f"{result}:sums", beta=torch.zeros_like(step.beta))
-        self.steps[sums.result] = [sums]
+        sums: Any = replace(step, source=source.name, result=f"{result}:sums", beta=torch.zeros_like(step.beta))
+        del self.steps[result]
+        self._add(sums)
         shape = () if step.linear else (len(step.weight), tuple(step.weight.shape[2:]), step.stride, step.padding,
                                         step.dilation, step.groups)
         function: Any = functions.input_means if step.linear else functions.window_means
@@ -148,7 +150,7 @@ class _Fuser:
             bias = layer.bias.detach().float()
             self._step(result, operator.add, (scaled, bias if step.linear else bias.view(-1, 1, 1)))
 
-    def _mixed(self, node: fx.Node, unit: MixedUnit, source: Value) -> Value:
+    def _mixed(self, node: fx.Node, unit: Any, source: Value) -> Value:
         """Each run of channels of one kind is a conv of its own into the one map."""
         full, binary = (self._template(getattr(unit, part), f"{node.target}.{part}") for part in ("full", "binary"))
         plain = full.groups == binary.groups == 1 and not full.linear and unit.full_inputs is None
@@ -167,7 +169,7 @@ class _Fuser:
             self._add(replace(sliced, source=source.name, result=node.name, first=begin, channels=total))
         return Value(node.name)
 
-    def _concatenated(self, node: fx.Node, unit: MixedUnit, source: Value) -> Value:
+    def _concatenated(self, node: fx.Node, unit: Any, source: Value) -> Value:
         parts = {}
         for part in ("full", "binary"):
             inputs = getattr(unit, f"{part}_inputs")
@@ -183,10 +185,10 @@ class _Fuser:
 
     def _norm(self, node: fx.Node, layer: Any, source: Value) -> Value:
         alpha, beta = lower.norm(layer, str(node.target))
-        steps = self._foldable(source, affine=True)
-        if steps and steps[0].linear == isinstance(layer, nn.BatchNorm1d) and _channels(steps) == len(alpha):
+        steps, of_rows = self._foldable(source, affine=True), isinstance(layer, nn.BatchNorm1d)
+        if steps and steps[0].linear == of_rows and _channels(steps) == len(alpha):
             return self._fold(node, source, lambda step: replace(_scaled(step, alpha, beta), flat=step.linear))
-        if isinstance(layer, nn.BatchNorm1d):
+        if of_rows:
             return self._step(node.name, F.batch_norm, (
                 source, layer.running_mean.clone(), layer.running_var.clone(),
                 None if layer.weight is None else layer.weight.detach().clone(),
@@ -222,9 +224,10 @@ class _Fuser:
         constant = torch.as_tensor(right, dtype=torch.float64).detach().flatten()
         one, zero = torch.ones_like(constant), torch.zeros_like(constant)
         by = {_ADD: (one, constant), _SUB: (one, -constant), _MUL: (constant, zero), _DIV: (1 / constant, zero)}
-        alpha, beta = next((pair for targets, pair in by.items() if target in targets), (None, None))
-        if alpha is None:
+        found = next((pair for targets, pair in by.items() if target in targets), None)
+        if found is None:
             return None
+        alpha, beta = found
         steps = self._foldable(left, affine=True)
         if steps and not steps[0].linear and len(alpha) in (1, _channels(steps)):
             total = _channels(steps)
@@ -242,9 +245,9 @@ class _Fuser:
         for value, other in ((right, left), (left, right)):
             steps = self._foldable(value)
             if steps and all(isinstance(step, Conv) and step.shortcut is None for step in steps):
-                return self._fold(node, value, lambda step, other=other: replace(step, shortcut=other.name))
+                return self._fold(node, value, partial(replace, shortcut=other.name))
             if steps and isinstance(steps[0], Elementwise) and steps[0].other is None:
-                return self._fold(node, value, lambda step, other=other: replace(step, other=other.name))
+                return self._fold(node, value, partial(replace, other=other.name))
         return self._add(Elementwise(left.name, node.name, other=right.name))
 
     # Steps

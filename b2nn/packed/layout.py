@@ -149,7 +149,7 @@ def _filled(w: Array, multiple: int) -> Array:
 
 
 def _bytes(signs: Array, unit: int) -> NDArray[np.uint8]:
-    return np.packbits(_filled(signs, unit), axis=-1, bitorder="little")
+    return np.packbits(_filled(signs, unit).astype(bool), axis=-1, bitorder="little")
 
 
 def _spots(size: tuple[int, ...], lanes: int) -> NDArray[np.int64]:

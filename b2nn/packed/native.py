@@ -32,6 +32,7 @@ __all__ = ["Bits", "Buffers", "Epilogue", "conv", "correlate", "elementwise", "p
 
 Format = Literal["float", "bits", "bf16", "u8"]
 Pair = tuple[int, int]
+Number = float  # in `Buffers` that is the name of a format
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Buffers:
     bits: list[Bits] = field(default_factory=list)
     bf16: Tensor | None = None
     u8: Tensor | None = None
-    scale: float = 1.0
+    scale: Number = 1.0
     zero: int = 0
 
     def __post_init__(self) -> None:
@@ -94,7 +95,8 @@ class Buffers:
         if len(self.bits) == MAX_BITS:
             raise B2nnError(f"a map holds at most {MAX_BITS} different planes of bits")
         width = groups * -(-(self.total // groups) // SLOT) * SLOT // 8
-        self.bits.append(Bits(torch.zeros(*self.physical, width, dtype=torch.uint8), threshold.detach().float(), groups))
+        data = torch.zeros(*self.physical, width, dtype=torch.uint8)
+        self.bits.append(Bits(data, threshold.detach().float(), groups))
         return len(self.bits) - 1
 
     def add_bf16(self) -> Buffers:
@@ -103,7 +105,7 @@ class Buffers:
             self.bf16 = torch.zeros(*self.physical, self.total + self.total % 2, dtype=torch.bfloat16)
         return self
 
-    def add_u8(self, scale: float, zero: int) -> Buffers:
+    def add_u8(self, scale: Number, zero: int) -> Buffers:
         """With a uint8 format of that scale and zero point, which fills the border."""
         if self.u8 is None:
             self.scale, self.zero = scale, zero
@@ -346,7 +348,8 @@ def _source(source: Buffers, weights: Weights, plane: int) -> tuple[int, int, in
         if plane >= len(source.bits):
             raise B2nnError("the map has no bits; add them first")
         bits = source.bits[plane]
-        if bits.groups != weights.groups or (source.start % 32 if bits.groups == 1 else source.channels != source.total):
+        fits = source.start % 32 == 0 if bits.groups == 1 else source.channels == source.total
+        if bits.groups != weights.groups or not fits:
             raise B2nnError(f"bits kept for {bits.groups} groups from channel {source.start} do not fit a conv of "
                             f"{weights.groups} groups")
         pitch = bits.data.shape[3] // 4

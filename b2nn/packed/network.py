@@ -32,7 +32,8 @@ class PackedNetwork(nn.Module):
     def __init__(self, programs: Mapping[str, Program], metadata: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.programs, self.metadata = dict(programs), metadata or {}
-        self._forget()
+        self._prepared: dict[Any, Prepared] = {}
+        self._layouts: Layouts | None = None
 
     def forward(self, *args: Any) -> Any:
         return self.run("forward", *args)
@@ -44,8 +45,7 @@ class PackedNetwork(nn.Module):
         if found is None:
             return reference.run(program, args)
         if self._layouts is None or self._layouts.level != found.level:
-            self._forget()
-            self._layouts = Layouts(found)
+            self._prepared, self._layouts = {}, Layouts(found)
         key = method, *((arg.shape, arg.dtype) if isinstance(arg, Tensor) else arg for arg in args)
         prepared = self._prepared.get(key)
         if prepared is None:
@@ -62,7 +62,3 @@ class PackedNetwork(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         # Copies make maps and layouts of their own.
         return {**self.__dict__, "_prepared": {}, "_layouts": None}
-
-    def _forget(self) -> None:
-        self._prepared: dict[Any, Prepared] = {}
-        self._layouts: Layouts | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ class Range(NamedTuple):
     high: float
 
 
-def narrows(step: object) -> bool:
+def narrows(step: object) -> TypeGuard[Conv]:
     """Whether a step is a conv that a lower precision makes faster: not depthwise or grouped, and no prediction."""
     return isinstance(step, Conv) and step.precision == "float32" and step.groups == 1 and not step.linear and \
         len(step.weight) >= _LEAST_OUTPUTS

@@ -119,7 +119,9 @@ class Prepared:
         if self.linear[name]:
             buffers = Buffers(1, value.shape[-1], 1, value.numel() // value.shape[-1])
         else:
-            buffers = Buffers(*value.shape, border=max((max(step.padding) for step in convs), default=0))
+            border = max((max(step.padding) for step in convs), default=0)
+            images, channels, height, width = value.shape
+            buffers = Buffers(images, channels, height, width, border)
         made = [step for step in self.program.steps if step.result == name]
         floats = len(made) != 1 or id(made[0]) not in self.native or name in values_in(self.program.output)
         for step in self.readers[name]:
@@ -128,7 +130,7 @@ class Prepared:
         if floats:
             buffers.add_float()
         for step in convs:
-            if step.precision == "bits":
+            if step.threshold is not None:
                 if len(buffers.bits) == MAX_BITS:
                     self.native.discard(id(step))
                     buffers.add_float()
@@ -173,17 +175,20 @@ class Prepared:
         if buffers.bits or buffers.bf16 is not None or buffers.u8 is not None:
             self._pending += elementwise(buffers, buffers)
 
-    def _steps(self, step: Step) -> list[Any]:
+    def _steps(self, step: Any) -> list[Any]:
         source, dest = self.buffers[step.source], self.buffers[step.result]
         if isinstance(step, Pool):
-            return pool(step.kind, source, dest, step.kernel, stride=step.stride, padding=step.padding,
-                        count_include_pad=step.count_include_pad)
+            return pool("max" if step.kind == "max" else "average", source, dest, step.kernel, stride=step.stride,
+                        padding=step.padding, count_include_pad=step.count_include_pad)
         if isinstance(step, Elementwise):
             other = None if step.other is None else self.buffers[step.other]
             return elementwise(source, dest, epilogue=_epilogue(step, step.activation, other))
+        return self._conv(step, source, dest)
+
+    def _conv(self, step: Conv, source: Buffers, dest: Buffers) -> list[Any]:
         other = None if step.shortcut is None else self.buffers[step.shortcut]
-        plane = source.add_bits(step.threshold, step.groups) if step.precision == "bits" else 0
-        window = dict(stride=step.stride, padding=step.padding, dilation=step.dilation, plane=plane)
+        plane = 0 if step.threshold is None else source.add_bits(step.threshold, step.groups)
+        window: dict[str, Any] = dict(stride=step.stride, padding=step.padding, dilation=step.dilation, plane=plane)
         weights = self.layouts.weights(step)
         if step.whole:
             return conv(source, dest, weights, epilogue=_epilogue(step, step.activation, other), **window)

@@ -105,11 +105,14 @@ def activate(activation: Activation, y: Tensor, axis: int = 1) -> Tensor:
         return y.clamp(min=-1)
     if activation.name == "hardswish":
         return F.hardswish(y)
-    shape = [-1, *[1] * (y.ndim - axis % y.ndim - 1)]
+
+    def along(channels: Any) -> Tensor:
+        return channels.view(-1, *[1] * (y.ndim - axis % y.ndim - 1))
+
     if activation.name == "rprelu":
-        y = y - activation.shift_in.view(shape)
-    y = torch.where(y > 0, y, activation.slope.view(shape) * y)
-    return y + activation.shift_out.view(shape) if activation.name == "rprelu" else y
+        y = y - along(activation.shift_in)
+    y = torch.where(y > 0, y, along(activation.slope) * y)
+    return y + along(activation.shift_out) if activation.name == "rprelu" else y
 
 
 def _pool(step: Pool, x: Tensor) -> Tensor:
@@ -147,5 +150,5 @@ def _constants(step: Conv, x: Tensor) -> Tensor:
     return constants.float()
 
 
-def _column(channels: Tensor | None) -> Tensor:
-    return channels.view(-1, 1, 1)  # type: ignore[union-attr]
+def _column(channels: Any) -> Tensor:
+    return channels.view(-1, 1, 1)

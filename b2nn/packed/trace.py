@@ -83,5 +83,5 @@ def _out_of_place(model: nn.Module, graph: fx.Graph) -> None:
             if node.target is F.relu_:
                 node.target, inplace = F.relu, True
         if inplace and node.args and isinstance(node.args[0], fx.Node):
-            node.args[0].replace_all_uses_with(
-                node, delete_user_cb=lambda user, node=node: order[user] > order[node])
+            later = {user for user in node.args[0].users if order[user] > order[node]}
+            node.args[0].replace_all_uses_with(node, delete_user_cb=later.__contains__)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from b2nn.checks import require
 from b2nn.search import knapsack
-from b2nn.search.checks import require
 from b2nn.search.problem import Problem
 from b2nn.search.random import draw_maximal
 from b2nn.search.run import Result, Run

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from b2nn.checks import require
 from b2nn.cost import CostTable
 from b2nn.errors import B2nnError
 from b2nn.search import knapsack
-from b2nn.search.checks import require
 from b2nn.search.problem import Problem
 from b2nn.search.run import Result, Run
 

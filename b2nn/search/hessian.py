@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from b2nn.checks import require
 from b2nn.convert import named_units
 from b2nn.parts import by_layer, parse
 from b2nn.quantizers import weight_sign
 from b2nn.search import knapsack
-from b2nn.search.checks import require
 from b2nn.search.ledger import Key, Work
 from b2nn.search.problem import Problem, repeated
 from b2nn.search.run import Result, Run

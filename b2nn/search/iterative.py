@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from b2nn.search.checks import require
+from b2nn.checks import require
 from b2nn.search.ledger import Key
 from b2nn.search.problem import Problem
 from b2nn.search.run import Result, Run

@@ -30,22 +30,22 @@ from typing import Any
 
 import torch
 
+from b2nn.checks import require
 from b2nn.convert import set_progress
 from b2nn.errors import B2nnError
-from b2nn.search.checks import require
-from b2nn.search.gates import MixBinOptions
 from b2nn.search.ledger import identified, refuse_other
 from b2nn.search.problem import Problem, repeated
 from b2nn.search.ranks import from_first, rank_and_count
 from b2nn.search.relaxation import Relaxation
 from b2nn.search.run import Result, Run
+from b2nn.search.schedule import GateOptions
 
-__all__ = ["MixBinOptions", "Options", "Relaxation", "search"]
+__all__ = ["GateOptions", "Options", "Relaxation", "search"]
 
 
 @dataclass(frozen=True)
-class Options(MixBinOptions):
-    """How `search` runs: the gates' options and the loop's.
+class Options(GateOptions):
+    """How `search` runs: how gates decide, and the loop that trains the weights with them.
 
     Attributes:
         steps: batches.

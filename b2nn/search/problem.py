@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from b2nn.checks import require
 from b2nn.convert import binarize, clip_latent_, reestimate_batchnorm, set_progress
 from b2nn.cost import CostTable
 from b2nn.errors import B2nnError
@@ -49,8 +50,7 @@ class Problem:
         for name in ("batches", "held_out"):
             if isinstance(getattr(self, name), Iterator):
                 raise B2nnError(f"{name} can be gone through only once; give a list or a DataLoader")
-        if self.batchnorm_batches < 1:
-            raise B2nnError(f"batchnorm_batches is {self.batchnorm_batches}, but must be at least 1")
+        require(self, "at least 1", batchnorm_batches=self.batchnorm_batches >= 1)
 
 
 def evaluate(problem: Problem, full: Collection[str], steps: int = 0, lr: float = 1e-3, seed: int = 0) -> Work:

@@ -16,9 +16,8 @@ from b2nn.mixed import forms
 from b2nn.parts import Part, by_layer
 from b2nn.plan import BinarizationPlan, check_budget, make_plan
 from b2nn.recipe import DEFAULT, Recipe
-from b2nn.search import gates as schedule
-from b2nn.search import knapsack
-from b2nn.search.gates import MixBinOptions
+from b2nn.search import knapsack, schedule
+from b2nn.search.schedule import GateOptions
 from b2nn.units import Unit, replace_module
 
 
@@ -48,7 +47,7 @@ class Relaxation(nn.Module):
         model: the network, full precision, trained or not.
         table: its cost.
         budget: the ratio to reach.
-        options: see `MixBinOptions`.
+        options: see `GateOptions`.
         seed: of the gates' start.
         recipe: how the binary branches compute.
 
@@ -65,11 +64,11 @@ class Relaxation(nn.Module):
     settled: Tensor
 
     def __init__(self, model: nn.Module, table: CostTable, budget: float,
-                 options: MixBinOptions | None = None, seed: int = 0, recipe: Recipe = DEFAULT) -> None:
+                 options: GateOptions | None = None, seed: int = 0, recipe: Recipe = DEFAULT) -> None:
         super().__init__()
         check_budget(table, budget)
         self.table, self.budget, self.seed = table, budget, seed
-        self.options = options or MixBinOptions()
+        self.options = options or GateOptions()
         self._names = [unit.name for unit in table.eligible]
         if not self._names:
             raise B2nnError("the network has no eligible layer: there is nothing to choose")

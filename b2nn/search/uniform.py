@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from b2nn.checks import require
 from b2nn.search import knapsack
-from b2nn.search.checks import require
 from b2nn.search.problem import Problem
 from b2nn.search.run import Result, Run
 

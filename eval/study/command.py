@@ -99,15 +99,11 @@ def _all(function: Callable[..., None], calls: list[tuple[Any, ...]], workers: i
          finish: Callable[[Any, str | None], None]) -> int:
     """Do all calls; returns how many failed."""
     failed = 0
-    with closing(in_processes(function, calls, workers, _prepare)) as ended:
+    with closing(in_processes(function, calls, workers)) as ended:
         for number, error in ended:
             failed += error is not None
             finish(calls[number][1], error)
     return failed
-
-
-def _prepare() -> None:
-    """Nothing to do before a call."""
 
 
 def _write(study: Study, grid: list[Cell], rows: list[Row], sources: Sources, command: str,

@@ -28,14 +28,11 @@ def training_facts(run: Path, full_precision: Sequence[Path]) -> dict[str, Any]:
     traces = [json.loads(file.read_text()) for file in sorted((run / "search").rglob("trace.json"))]
     search = {cost: sum(trace[cost] + trace.get("reused", {}).get(cost, 0) for trace in traces)
               for cost in ("forward_passes", "backward_passes", "seconds")} if traces else {}
-    iterations = summary["iterations"]
-    if "search" in iterations:  # which may have ended before
-        iterations["search"] = search["forward_passes"]
     before = [json.loads((one / "summary.json").read_text())["seconds"] for one in full_precision]
     return {
         "ratio": summary["flops_ratio"], "full": list(plan.full), "binary": len(plan.binary),
         "width": summary.get("width"), "params_1bit": summary["params_1bit"], "params_32bit": summary["params_32bit"],
-        "iterations": iterations, "seconds": summary["seconds"], "search": search,
+        "iterations": summary["iterations"], "seconds": summary["seconds"], "search": search,
         "full_precision_seconds": sum(sum(seconds.values()) for seconds in before),
         "hardware": hardware(summary["device"]), "threads": summary["threads"], "torch": torch.__version__,
     }

@@ -3,6 +3,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from b2nn.cost import profile
@@ -16,6 +18,7 @@ from b2nn.plan import (
     check_budget,
     load_plan,
     make_plan,
+    rounded_up,
     validate,
 )
 
@@ -136,6 +139,11 @@ def test_the_printed_floor_is_itself_a_possible_budget(table):
     printed = float(str(error.value).split("the ratio is ")[1].split(";")[0])
     assert table.floor <= printed < table.floor + 1e-4
     check_budget(table, printed)
+
+
+@given(st.floats(0, 1))
+def test_a_ratio_is_never_printed_as_less(ratio):
+    assert ratio <= float(rounded_up(ratio)) < ratio + 1.001e-4
 
 
 def test_a_plan_of_parts_is_one_for_the_same_network(table, tmp_path):

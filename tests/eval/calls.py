@@ -4,10 +4,6 @@ import os
 import time
 
 
-def nothing():
-    """Prepare nothing."""
-
-
 def note(path, text=None):
     path.write_text(text or str(os.getpid()))
 

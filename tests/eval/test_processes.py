@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(function, arguments, workers=2):
-    with closing(in_processes(function, arguments, workers, calls.nothing)) as ended:
+    with closing(in_processes(function, arguments, workers)) as ended:
         return dict(ended)
 
 
@@ -59,7 +59,7 @@ def test_a_process_that_dies_fails_its_own_call_only():
 
 
 def test_whoever_stops_early_leaves_no_process(tmp_path):
-    with closing(in_processes(calls.sleep, [(tmp_path / "a",), (None,)], 2, calls.nothing)) as ended:
+    with closing(in_processes(calls.sleep, [(tmp_path / "a",), (None,)], 2)) as ended:
         next(ended)
         pid, start = calls.pid_in(tmp_path / "a"), time.monotonic()
     assert time.monotonic() - start < 30  # the call would take a minute
@@ -72,7 +72,7 @@ def test_a_killed_caller_leaves_no_process(tmp_path):
     script.write_text(
         "import sys, calls\nfrom pathlib import Path\nfrom eval.processes import in_processes\n"
         "if __name__ == '__main__':\n"
-        "    list(in_processes(calls.sleep, [(Path(sys.argv[1]),)], 1, calls.nothing))\n"
+        "    list(in_processes(calls.sleep, [(Path(sys.argv[1]),)], 1))\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
     caller = subprocess.Popen([sys.executable, script, tmp_path / "pid"], env=environment)

@@ -1,14 +1,21 @@
-"""A tiny network and a network that sees red, shared by the tracker's tests."""
+"""A tiny network, short trainings of it, and a network that sees red: shared by the tracker's tests."""
 
 from __future__ import annotations
+
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from datasets.sources import open_training_caches
 from datasets.synthetic import SyntheticOptions, ensure
+from tracker.config import load_config
 from tracker.models import Predictions, SiameseConfig, build_network
+from tracker.training import fitting
+from tracker.training.pipeline import Job, train
 
 TINY = dict(
     type="siamese",
@@ -17,6 +24,21 @@ TINY = dict(
     template_cells=5,
     head=dict(channels=8, depth=1, activation="prelu"),
 )
+
+# Overrides with which every strategy is quick.
+QUICK = {"search.candidates": dict(train_batches=2, held_out_batches=1, batchnorm_batches=1),
+         "search.evolution": dict(population=3, generations=2, elite=1, tournament=2),
+         "search.iterative": dict(steps=1), "search.hessian": dict(probes=1), "finetune.iterations": 1}
+
+
+def config(**overrides) -> Config:
+    """The preset `demo` with a tiny network and phases of a few iterations."""
+    options = {
+        "model": TINY, "data.batch_size": 2, "data.workers": 0, "fp.iterations": 6, "search.iterations": 4,
+        "finetune.iterations": 4, "runtime.precision": "float32", "runtime.checkpoint_interval": 2,
+        "runtime.log_interval": 1, "runtime.ema": 0.5,
+    }
+    return load_config("demo", options | overrides)
 
 
 @pytest.fixture
@@ -83,3 +105,20 @@ def caches(tmp_path_factory) -> list:
     root = tmp_path_factory.mktemp("data")
     ensure(root / "synthetic", SyntheticOptions(train_sequences=2, val_sequences=1, train_frames=20, val_frames=20))
     return open_training_caches(root / "lmdb", synthetic=root / "synthetic")
+
+
+@pytest.fixture(scope="session")
+def full(caches, tmp_path_factory) -> Path:
+    """A work dir that holds the full-precision tracker."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("runs")
+    train(Job(config(**QUICK), ("fp",), (), folder, caches))
+    return folder
+
+
+@pytest.fixture
+def folder(full, tmp_path, monkeypatch) -> Path:
+    """A work dir of one's own with that full-precision tracker."""
+    monkeypatch.setattr(fitting, "BATCHNORM_BATCHES", 1)
+    shutil.copytree(full / "fp", tmp_path / "fp")
+    return tmp_path

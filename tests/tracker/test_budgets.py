@@ -12,29 +12,12 @@ import pytest
 import torch
 
 from b2nn.errors import B2nnError, BudgetError
-from tests.tracker.test_strategies import QUICK
-from tests.tracker.test_training import config
+from tests.tracker.conftest import QUICK, config
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
 from tracker.runs import find_runs
 from tracker.training import candidates, fitting, pipeline
 from tracker.training.pipeline import Job, check, train
-
-
-@pytest.fixture(scope="module")
-def full(caches, tmp_path_factory) -> Path:
-    """A work dir that holds the full-precision tracker."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("runs")
-    train(Job(config(**QUICK), ("fp",), (), folder, caches))
-    return folder
-
-
-@pytest.fixture
-def folder(full, tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(fitting, "BATCHNORM_BATCHES", 1)
-    shutil.copytree(full / "fp", tmp_path / "fp")
-    return tmp_path
 
 
 @pytest.fixture

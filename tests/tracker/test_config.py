@@ -30,6 +30,8 @@ def test_presets_are_valid(name):
     ("fp.distillation.cls", 0.5),
     ("finetune.distillation.cls", 0.5),
     ("finetune.distillation.blocks", 0.5),
+    ("finetune.latent_decay", 1e-4),
+    ("finetune.batchnorm_batches", 0),
     ("finetune.recipe.scale", "learned"),
     ("finetune.recipe.real_weights", 0.3),
     ("tracking.window_influence", 0.2),

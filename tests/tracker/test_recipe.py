@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from b2nn.plan import all_binary
 from b2nn.recipe import Recipe
 from b2nn.regularizers import kurtosis_loss
 from datasets.pairs import PairDataset
-from tests.tracker.conftest import TINY
+from tests.tracker.conftest import QUICK, TINY, config
 from tracker.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tracker.config import load_config
 from tracker.errors import TrackerError
@@ -151,6 +152,30 @@ def test_two_steps_end_binary_wherever_the_phase_was_killed(caches, tmp_path, mo
         assert (len(binary_layers(killed)[0].kernel().unique()) > 2) == (kill == 3)
         resumed = finetuned(caches, folder, monkeypatch).state_dict()
         assert all(torch.equal(value, resumed[key]) for key, value in straight.state_dict().items())
+
+
+def test_batchnorm_is_estimated_from_as_many_batches_as_asked_and_decay_reaches_the_optimizer(
+        folder, caches, monkeypatch):
+    estimated, settings = [], []
+    estimate, phase = fitting.reestimate_batchnorm, fitting.run_phase
+    monkeypatch.setattr(fitting, "reestimate_batchnorm", lambda network, batches, forward: (
+        estimated.append(len(batches)), estimate(network, batches, forward)))
+    monkeypatch.setattr(fitting, "run_phase", lambda trainer, wanted, *rest: (
+        settings.append(wanted), phase(trainer, wanted, *rest))[1])
+    for count in (None, 2, 0):
+        overrides = {"finetune.batchnorm_batches": count, "finetune.latent_decay": 0.5}
+        train(Job(config(**QUICK, **overrides), ("bnn",), (), folder, caches))
+        shutil.rmtree(folder / "bnn")
+    assert estimated == [1, 2]  # what no section sets is one batch in these tests
+    assert [one.latent_decay for one in settings] == [0.5] * 3
+
+
+@pytest.mark.parametrize(("field", "value", "allowed"), [
+    ("latent_decay", -1e-4, "at least 0"), ("batchnorm_batches", -1, "at least 0 or None"),
+    ("batchnorm_batches", 1.5, "an integer or None")])
+def test_switches_of_the_finetuning_are_checked(field, value, allowed):
+    with pytest.raises(TrackerError, match=rf"finetune\.{field} is {value}; it must be {allowed}"):
+        check(Job(config(**{f"finetune.{field}": value}), ("bnn",)))
 
 
 def test_one_recipe_is_the_searchs_and_the_finetunings_and_goes_into_the_checkpoint(caches, tmp_path, monkeypatch):

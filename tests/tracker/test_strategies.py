@@ -14,7 +14,7 @@ import torch
 from b2nn.errors import B2nnError
 from b2nn.mixed import MixedUnit
 from b2nn.plan import load_plan
-from tests.tracker.test_training import config
+from tests.tracker.conftest import QUICK, config
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
 from tracker.models import build_network, cost_table
@@ -22,26 +22,6 @@ from tracker.runs import find_runs
 from tracker.training import candidates, fitting
 from tracker.training.gate_plot import plot_gates
 from tracker.training.pipeline import Job, check, train
-
-QUICK = {"search.candidates": dict(train_batches=2, held_out_batches=1, batchnorm_batches=1),
-         "search.evolution": dict(population=3, generations=2, elite=1, tournament=2),
-         "search.iterative": dict(steps=1), "search.hessian": dict(probes=1), "finetune.iterations": 1}
-
-
-@pytest.fixture(scope="module")
-def full(caches, tmp_path_factory) -> Path:
-    """A work dir that holds the full-precision tracker."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("runs")
-    train(Job(config(**QUICK), ("fp",), (), folder, caches))
-    return folder
-
-
-@pytest.fixture
-def folder(full, tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(fitting, "BATCHNORM_BATCHES", 1)
-    shutil.copytree(full / "fp", tmp_path / "fp")
-    return tmp_path
 
 
 @pytest.mark.parametrize("method", ["evolution", "hessian", "sensitivity", "uniform", "random"])
@@ -100,11 +80,11 @@ def test_what_cannot_be_enumerated_is_refused_before_anything_is_trained():
 
 
 @pytest.mark.parametrize(("field", "value", "message"), [
-    ("search.uniform.keep", "middle", r"search\.uniform\.keep is 'middle', but must be first or last"),
+    ("search.uniform.keep", "middle", r"search\.uniform\.keep is 'middle'; it must be first or last"),
     ("search.candidates.held_out_batches", 0, r"search\.candidates\.held_out_batches is 0; it must be at least 1"),
     ("search.granularity", 0, r"search\.granularity is 0; it must be at least 1"),
     ("search.granularity", 2.5, r"search\.granularity is 2\.5; it must be an integer"),
-    ("search.evolution.elite", 99, r"search\.evolution\.elite is 99, but must be"),
+    ("search.evolution.elite", 99, r"search\.evolution\.elite is 99; it must be"),
 ])
 def test_options_of_strategies_are_checked(field, value, message):
     with pytest.raises(TrackerError, match=message):
@@ -148,6 +128,8 @@ def test_mixbin_stops_when_its_gates_have_decided(folder, caches, capsys):
     search = folder / "mixbin-0.5" / "search"
     trace = json.loads((search / "trace.json").read_text())
     assert trace["crisp_at"] == trace["steps"][-1]["step"] == 4 and trace["backward_passes"] == 5
+    summary = json.loads((folder / "mixbin-0.5" / "summary.json").read_text())
+    assert summary["iterations"] == {"search": 5, "finetune": 1}
     assert load_plan(search / "plan.json").ratio <= 0.5
     assert cv2.imread(str(search / "gates.png")) is not None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -17,27 +18,19 @@ from b2nn.errors import BudgetError, PlanError
 from b2nn.plan import make_plan
 from b2nn.search.relaxation import Relaxation
 from datasets.pairs import PairDataset
-from tests.tracker.conftest import TINY
+from tests.tracker.conftest import TINY, config
 from tracker.checkpoint import load_checkpoint
 from tracker.config import load_config
 from tracker.errors import TrackerError
 from tracker.models import build_network, cost_table
 from tracker.runs import find_runs
 from tracker.training import fitting
+from tracker.training.fitting import compile_parts
 from tracker.training.loop import ForwardSampler, pair_loader
 from tracker.training.module import PairTrainer, parameter_groups
 from tracker.training.phase import PhaseSettings, averaging_momentum, newest_checkpoint, run_phase
 from tracker.training.pipeline import Job, check, train
 from tracker.training.runs import FP_SECTIONS, RunFolder
-
-
-def config(**overrides):
-    options = {
-        "model": TINY, "data.batch_size": 2, "data.workers": 0, "fp.iterations": 6, "search.iterations": 4,
-        "finetune.iterations": 4, "runtime.precision": "float32", "runtime.checkpoint_interval": 2,
-        "runtime.log_interval": 1, "runtime.ema": 0.5,
-    }
-    return load_config("demo", options | overrides)
 
 
 @pytest.fixture(scope="module")
@@ -187,17 +180,37 @@ def test_no_weight_decay_on_latent_weights_norms_and_gates():
     assert groups[2]["params"] == [relaxation.psi]
 
 
-def test_latent_weights_have_a_learning_rate_of_their_own():
+def test_real_kernels_have_a_learning_rate_of_their_own_and_latent_weights_a_decay():
     network = build_network(TINY)
     table = cost_table(network)
     full = [unit.name for unit in table.eligible[:2]]
     binarize(network, make_plan(table, full, None, "x", 0), table)
-    groups = parameter_groups(PairTrainer(network), 1e-3, 1e-4, latent_lr=5e-3)
-    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
     latent = {id(weight) for weight in latent_weights(network)}
     assert len(latent) == len(table.eligible) - 2
-    assert all(rates[id(parameter)] == (5e-3 if id(parameter) in latent else 1e-3)
-               for parameter in network.parameters())
+    for decay in (0.0, 1e-2):
+        groups = parameter_groups(PairTrainer(network), 5e-3, 1e-4, kernel_lr=1e-3, latent_decay=decay)
+        own = {id(parameter): (group["lr"], group["weight_decay"])
+               for group in groups for parameter in group["params"]}
+        for parameter in network.parameters():
+            assert own[id(parameter)] == ((5e-3, decay) if id(parameter) in latent
+                                          else (1e-3, 1e-4) if parameter.ndim > 1 else (5e-3, 0))
+
+
+def test_compiled_parts_compute_the_same_and_their_copies_are_not_compiled():
+    network = build_network(TINY).eval()
+    crops = torch.randint(0, 256, (2, 3, 127, 127)).float()
+    expected = network.features(crops)
+    compile_parts(network)
+    assert all(part._compiled_call_impl is not None for part in network.children())
+    assert all(part._compiled_call_impl is None for part in copy.deepcopy(network).children())
+    with torch.compiler.set_stance("force_eager"):  # what a compiler makes of it is torch's matter
+        torch.testing.assert_close(network.features(crops), expected)
+
+
+def test_compiling_without_a_compiler_is_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(TrackerError, match=r"runtime\.compile .* no C\+\+ compiler"):
+        check(Job(config(**{"runtime.compile": True}), ("fp",)))
 
 
 @pytest.mark.parametrize(("budget", "message"), [(0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (0.001, "floor")])

@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2nn.errors import BudgetError
-from tests.tracker.conftest import TINY
-from tests.tracker.test_strategies import QUICK
-from tests.tracker.test_training import config
+from tests.tracker.conftest import QUICK, TINY, config
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
 from tracker.models import build_network, cost_table
@@ -81,6 +79,8 @@ def test_each_width_has_its_tracker_and_the_best_one_its_run(trained):
         assert summary["flops_ratio"] == rows[told["chosen"]]["flops_ratio"]
         assert summary["fp_flops"] == told["reference_flops"] == TABLES[1].total
         assert set(summary["seconds"]) == {"search", "width", "finetune"}
+        # Of both widths together; a random plan trains nothing.
+        assert summary["iterations"] == {"finetune": 1} | ({"search": 4} if name.startswith("mixbin") else {})
         _, stored = load_checkpoint(folder / name / "checkpoint.pth")
         assert stored.model["backbone"]["width"] == told["chosen"]
         assert summary["counted_flops"] == cost_table(build_network(stored.model)).counted(stored.plan.full)

@@ -21,7 +21,7 @@ data = dict(
 fp = dict(iterations=1150, lr=3e-3, weight_decay=1e-4, distillation=None)
 search = dict(iterations=120, lr=3e-4, weight_decay=0.0, distillation=dict(), mixbin=dict())
 # Bits need larger steps than real weights.
-finetune = dict(iterations=200, lr=1.5e-3, latent_lr=5e-3, weight_decay=1e-4, distillation=dict(),
+finetune = dict(iterations=200, lr=5e-3, kernel_lr=1.5e-3, weight_decay=1e-4, distillation=dict(),
                 recipe=dict(scale="adabin"))
-runtime = dict(precision="bfloat16", ema=0.99, checkpoint_interval=50, log_interval=10, threads=None)
+runtime = dict(precision="bfloat16", ema=0.99, checkpoint_interval=50, log_interval=10, threads=None, compile=False)
 tracking = dict()

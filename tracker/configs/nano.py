@@ -23,8 +23,8 @@ fp = dict(iterations=1000, lr=5e-4, weight_decay=1e-4, distillation=dict(),
                      pairs=dict(anywhere=0.4, template_view=dict(scale=0.2, rotation=0.15),
                                 search_view=dict(shift=76, scale=0.5, rotation=0.15))))
 search = dict(iterations=400, lr=1e-3, weight_decay=0.0, distillation=dict(), mixbin=dict())
-# Bits need larger steps than real weights.
-finetune = dict(iterations=1500, lr=1e-3, latent_lr=5e-3, weight_decay=1e-4, distillation=dict(),
+# Bits need larger steps than real kernels stand.
+finetune = dict(iterations=1500, lr=5e-3, kernel_lr=1e-3, weight_decay=1e-4, distillation=dict(),
                 recipe=dict(scale="adabin"))
-runtime = dict(precision="bfloat16", ema=0.998, checkpoint_interval=100, log_interval=20, threads=None)
+runtime = dict(precision="bfloat16", ema=0.998, checkpoint_interval=100, log_interval=20, threads=None, compile=False)
 tracking = dict(window_influence=0.490, penalty_k=0.150, size_lr=0.385)

@@ -21,5 +21,5 @@ data = dict(
 fp = dict(iterations=4000, lr=2e-3, weight_decay=1e-4, distillation=None)
 search = dict(iterations=400, lr=2e-4, weight_decay=0.0, distillation=dict(), mixbin=dict())
 finetune = dict(iterations=1500, lr=1e-3, weight_decay=1e-4, distillation=dict())
-runtime = dict(precision="bfloat16", ema=0.998, checkpoint_interval=100, log_interval=20, threads=None)
+runtime = dict(precision="bfloat16", ema=0.998, checkpoint_interval=100, log_interval=20, threads=None, compile=False)
 tracking = dict()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from b2nn.cost import CostTable
 from b2nn.recipe import Recipe
-from b2nn.search import STRATEGIES, options_of
+from b2nn.search import options_of
 from b2nn.search.problem import Problem
 from tracker.losses import Distillation
 from tracker.models import Network
@@ -19,7 +19,6 @@ from tracker.training.module import PairTrainer
 from tracker.typed import typed
 from tracker.validation import CandidateOptions
 
-JUDGES = tuple(name for name in STRATEGIES if name != "mixbin")  # MixBin is trained by a phase of its own
 BLIND = ("random", "uniform")  # which look at no data
 
 

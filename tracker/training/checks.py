@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections import Counter
 
 from mmengine.config import Config
@@ -31,6 +33,9 @@ def check(job: Job) -> None:
     """
     validate_config(job.config)
     _check_options(job)
+    if job.config.runtime.compile and job.device.type == "cpu" and not _compiler():
+        raise TrackerError("runtime.compile is True, but there is no C++ compiler here; install g++, name one in "
+                           "CXX or leave the option out")
     if job.pretrained:
         check_pretrained(job.config.model, job.pretrained)
     if job.full_precision:
@@ -50,6 +55,12 @@ def check(job: Job) -> None:
             pruning.prune(network, *example_inputs(network), budget=budget, keep=network.prune_keep)
     if job.plan:
         _check_plan(job, table)
+
+
+def _compiler() -> str | None:
+    """The compiler that torch.compile takes on a CPU."""
+    names = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def _check_options(job: Job) -> None:

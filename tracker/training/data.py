@@ -12,7 +12,7 @@ from datasets.lmdb_cache import LmdbCache
 from datasets.progress import progress_bars
 from datasets.sources import make_objects, open_training_caches
 from tracker.errors import TrackerError
-from tracker.training.ranks import first_rank
+from tracker.training.ranks import from_first
 
 LMDB = Path("work_dirs/data/lmdb")
 
@@ -59,7 +59,7 @@ class TrainingData:
                 return [cache.folder for cache in open_training_caches(
                     self.lmdb, self.got10k, self.lasot, self.images, embedded, show)]
 
-        caches = [LmdbCache(path) for path in first_rank(build)]
+        caches = [LmdbCache(path) for path in from_first(build)]
         if is_main_process():
             print("training data: " + ", ".join(f"{cache.folder} ({len(cache)} sequences)" for cache in caches),
                   flush=True)
@@ -79,7 +79,7 @@ class TrainingData:
             with progress_bars() as show:
                 return make_objects(self.lmdb, objects, masks, progress=show).folder
 
-        cache = LmdbCache(first_rank(build))
+        cache = LmdbCache(from_first(build))
         if is_main_process():
             print(f"objects to paste: {cache.folder} ({len(cache)} sequences)", flush=True)
         return cache

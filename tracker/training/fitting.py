@@ -31,7 +31,8 @@ def unfrozen(network: Network) -> Network:
 
 def fit(job: Job, phase: str, folder: Path, label: str, trainer: PairTrainer | MimicTrainer,
         iterations: int | None = None) -> float:
-    """A phase, and BatchNorm statistics of the averaged weights that it leaves; returns the phase's seconds.
+    """A phase, then BatchNorm statistics of the averaged weights (unless its section asks for none); returns the
+    phase's seconds.
 
     Args:
         folder: of the phase.
@@ -40,17 +41,32 @@ def fit(job: Job, phase: str, folder: Path, label: str, trainer: PairTrainer | M
     """
     options = section(job.config, phase)
     iterations = iterations or options.iterations
-    settings = PhaseSettings(iterations, options.lr, options.weight_decay, options.get("latent_lr"),
-                             ema=job.config.runtime.ema)
+    settings = PhaseSettings(iterations, options.lr, options.weight_decay, options.get("kernel_lr"),
+                             options.get("latent_decay", 0.0), ema=job.config.runtime.ema)
+    if job.config.runtime.compile and trainer.relaxation is None:
+        compile_parts(trainer.network)
     seconds = run_phase(trainer, settings, loader(job, phase, iterations), folder, label, job.config.runtime, job.seed,
                         job.device)
 
     def forward(batch: dict[str, torch.Tensor]) -> None:
         trainer(**{key: value.to(job.device) for key, value in batch.items()})
 
-    reestimate_batchnorm(trainer.network, loader(job, phase, BATCHNORM_BATCHES), forward)
+    count = options.get("batchnorm_batches")
+    if count is None:
+        count = BATCHNORM_BATCHES
+    if count:
+        reestimate_batchnorm(trainer.network, loader(job, phase, count), forward)
     trainer.network.cpu()
     return seconds
+
+
+def compile_parts(network: Network) -> None:
+    """Let torch.compile fuse what a network's parts compute, each for every shape it meets.
+
+    Part by part, because a network is asked for features and responses, never called itself. Copies are not compiled.
+    """
+    for part in network.children():
+        part.compile(dynamic=False)
 
 
 def loader(job: Job, phase: str, iterations: int) -> DataLoader:

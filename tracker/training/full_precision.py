@@ -15,9 +15,9 @@ from tracker.errors import TrackerError
 from tracker.models import Network, build_network, cost_table
 from tracker.pretrained import load_pretrained
 from tracker.training.fitting import fit
-from tracker.training.job import Job, distillation, sized
+from tracker.training.job import Job, distillation, section, sized
 from tracker.training.module import PairTrainer
-from tracker.training.ranks import first_rank, say
+from tracker.training.ranks import from_first, say
 from tracker.training.runs import FP_SECTIONS, RunFolder, first_difference, plain, provenance, run_config, summarize
 from tracker.training.teacher import MimicTrainer, adopt_head, load_teacher
 
@@ -39,7 +39,7 @@ def full_precision(job: Job, width: float | None = None) -> Network:
         config = run_config(job, "fp", None)
         if width is not None:
             config.run.full_precision_flops = table.total
-        if first_rank(lambda: run.claim(config, job.resume)):
+        if from_first(lambda: run.claim(config, job.resume)):
             say(f"{run.path}: finished before, used as it is")
         else:
             _train(job, run, table)
@@ -95,6 +95,7 @@ def _train(job: Job, run: RunFolder, reference: CostTable) -> None:
     trainer = PairTrainer(network, precision, teacher, distillation(job.config.fp))
     seconds["fp"] = fit(job, "fp", run.path / "fp", name, trainer)
     plan = all_full(table)
+    iterations = {phase: section(job.config, phase).iterations for phase in seconds}
     checkpoint = Checkpoint(plain(job.config.model), plain(job.config.tracking))
     run.finish(network, checkpoint, plan, summarize(
-        name, name, None, table, plan, reference, **provenance(job, seconds, "fp")))
+        name, name, None, table, plan, reference, **provenance(job, seconds, iterations)))

@@ -66,7 +66,7 @@ class PairTrainer(BaseModel):
         if self.recipe.kurtosis:
             result["loss_kurtosis"] = self.recipe.kurtosis * kurtosis_loss(self.network, self.recipe.kurtosis_target)
         if self.relaxation is not None:
-            result["loss_crisp"] = self.relaxation.regularizer()
+            result["loss_gates"] = self.relaxation.regularizer()
         return result
 
     def _predict(self, network: Network, template: Tensor, search: Tensor,
@@ -88,13 +88,13 @@ class PairTrainer(BaseModel):
 
 
 def parameter_groups(trainer: BaseModel, lr: float, weight_decay: float, gate_lr: float = 0.0,
-                     latent_lr: float | None = None) -> list[dict]:
-    """Groups for AdamW, gates last: decay only for real-valued kernels, none for latent weights, norms, biases, gates.
-
-    Decay pulls a latent weight towards zero, where its sign flips by chance.
+                     kernel_lr: float | None = None, latent_decay: float = 0.0) -> list[dict]:
+    """Groups for AdamW, gates last: `weight_decay` only for real-valued kernels, none for norms, biases, gates.
 
     Args:
-        latent_lr: of the weights of binary layers, None: `lr`. Weights under gates may yet stay real and have `lr`.
+        lr: of latent weights, scales, norms, biases.
+        kernel_lr: of real-valued kernels, those under gates apart; None: `lr`.
+        latent_decay: weight decay of latent weights. It pulls them towards zero, where signs flip by chance.
     """
     latent = {id(weight) for weight in latent_weights(trainer.network)}
     # While gates are open every unit's weight may yet become bits.
@@ -109,8 +109,10 @@ def parameter_groups(trainer: BaseModel, lr: float, weight_decay: float, gate_lr
             decay.append(parameter)
         else:
             free.append(parameter)
-    groups = [dict(params=decay, lr=lr, weight_decay=weight_decay), dict(params=free, lr=lr, weight_decay=0.0),
-              dict(params=bits, lr=latent_lr or lr, weight_decay=0.0), dict(params=gates, lr=gate_lr, weight_decay=0.0)]
+    groups = [dict(params=decay, lr=kernel_lr or lr, weight_decay=weight_decay),
+              dict(params=free, lr=lr, weight_decay=0.0),
+              dict(params=bits, lr=lr, weight_decay=latent_decay),
+              dict(params=gates, lr=gate_lr, weight_decay=0.0)]
     return [group for group in groups if group["params"]]
 
 

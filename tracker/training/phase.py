@@ -32,8 +32,9 @@ class PhaseSettings:
 
     Attributes:
         iterations: batches.
-        lr, weight_decay: of the weights.
-        latent_lr: of the latent weights of binary layers; None: `lr`.
+        lr, weight_decay: of the weights; decay is for real-valued kernels alone.
+        kernel_lr: of real-valued kernels; None: `lr`.
+        latent_decay: weight decay of the latent weights of binary layers.
         gate_lr: of MixBin's gates, constant.
         ema: decay of the averaged weights that the phase returns, less in a short phase, see `averaging_momentum`;
             0 returns the last ones.
@@ -42,7 +43,8 @@ class PhaseSettings:
     iterations: int
     lr: float
     weight_decay: float
-    latent_lr: float | None = None
+    kernel_lr: float | None = None
+    latent_decay: float = 0.0
     gate_lr: float = 0.0
     ema: float = 0.0
 
@@ -69,7 +71,8 @@ def run_phase(trainer: PairTrainer | MimicTrainer, settings: PhaseSettings, load
     Returns:
         Seconds of training, those before interruptions included.
     """
-    groups = parameter_groups(trainer, settings.lr, settings.weight_decay, settings.gate_lr, settings.latent_lr)
+    groups = parameter_groups(trainer, settings.lr, settings.weight_decay, settings.gate_lr, settings.kernel_lr,
+                              settings.latent_decay)
     optimizer = torch.optim.AdamW(groups, lr=settings.lr)
     progress, clock = ProgressHook(label), ClockHook()
     hooks: list[Hook] = [progress, clock, BinaryProgressHook(trainer.network), LatentWeightHook(trainer.network)]

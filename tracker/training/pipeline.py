@@ -29,7 +29,7 @@ from tracker.training.full_precision import fp_name, full_precision
 from tracker.training.job import Job, distillation, recipe
 from tracker.training.module import PairTrainer
 from tracker.training.plan_search import find_plan
-from tracker.training.ranks import first_rank, say
+from tracker.training.ranks import from_first, say
 from tracker.training.runs import (
     ALL_SECTIONS,
     FINETUNE_SECTIONS,
@@ -60,7 +60,7 @@ def _budgeted(job: Job, method: str, budget: float | None, teachers: Mapping[flo
                     RANDOM_SECTIONS if method == "random" else FINETUNE_SECTIONS)
     with run.alone():
         config = run_config(job, method, budget)
-        if first_rank(lambda: run.claim(config, job.resume)):
+        if from_first(lambda: run.claim(config, job.resume)):
             say(f"{run.path}: finished before, used as it is")
         else:
             _train(job, method, budget, run, teachers)
@@ -72,6 +72,7 @@ def _train(job: Job, method: str, budget: float | None, run: RunFolder,
     name = run.path.name
     reference = cost_table(build_network(job.config.model))
     seconds: dict[str, float] = {}
+    iterations: dict[str, int] = {}
     facts: dict[str, Any] = {}
     label, pruned = method, None
     if method == "pruned":
@@ -84,15 +85,18 @@ def _train(job: Job, method: str, budget: float | None, run: RunFolder,
         if job.searches_width(method):
             choice = choose_width(job, method, budget, run.path / "search", teachers)
             job, teacher, table, plan = choice.job, choice.teacher, choice.table, choice.plan
-            seconds, facts, label = choice.seconds, choice.facts, f"{method}-width"
+            seconds, iterations, facts = choice.seconds, choice.iterations, choice.facts
+            label = f"{method}-width"
         else:
             teacher, table = teachers[None], reference
             metric = "flops" if budget is None else job.metric
             costs = budget_table(build_network(job.config.model), metric)
-            plan, searched = find_plan(job, method, budget, run.path / "search", f"{name} search", costs, teacher)
+            found = find_plan(job, method, budget, run.path / "search", f"{name} search", costs, teacher)
+            plan = found.plan
             if metric != "flops":
                 facts = {"metric": plan.metric, "metric_ratio": plan.ratio}
-            seconds = {} if searched is None else {"search": searched}
+            seconds = {} if found.seconds is None else {"search": found.seconds}
+            iterations = {} if found.iterations is None else {"search": found.iterations}
         table = table.divided(plan.names)
         network = binarize(unfrozen(teacher), plan, table, recipe(job.config))
     say(f"{name}: counted FLOPs ratio {table.counted(plan.full) / reference.total:.4f}"
@@ -102,7 +106,8 @@ def _train(job: Job, method: str, budget: float | None, run: RunFolder,
     trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(job.config.finetune),
                           recipe=recipe(job.config))
     seconds["finetune"] = fit(job, "finetune", run.path / "finetune", f"{name} finetune", trainer)
+    iterations["finetune"] = job.config.finetune.iterations
     checkpoint = Checkpoint(plain(job.config.model), plain(job.config.tracking),
                             plan if pruned is None else None, pruned, recipe(job.config))
     run.finish(network, checkpoint, plan, summarize(
-        name, label, budget, table, plan, reference, **provenance(job, seconds, method), **facts))
+        name, label, budget, table, plan, reference, **provenance(job, seconds, iterations), **facts))

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.dist import barrier, is_main_process
@@ -34,9 +34,22 @@ from tracker.training.runs import ALL_SECTIONS, plain, run_config, write_json
 from tracker.typed import typed
 
 
+class Found(NamedTuple):
+    """A plan and what finding it took.
+
+    Attributes:
+        seconds: of the search; None where there was none.
+        iterations: of training that the search ran; None where it trained nothing but candidates.
+    """
+
+    plan: BinarizationPlan
+    seconds: float | None = None
+    iterations: int | None = None
+
+
 def find_plan(job: Job, method: str, budget: float | None, folder: Path, label: str, table: CostTable,
-              teacher: Network) -> tuple[BinarizationPlan, float | None]:
-    """The plan of `method`, and the seconds of its search, None where there is none.
+              teacher: Network) -> Found:
+    """The plan of `method`.
 
     Args:
         budget: as a share of the cost in `table`.
@@ -46,16 +59,17 @@ def find_plan(job: Job, method: str, budget: float | None, folder: Path, label: 
         teacher: full-precision tracker.
     """
     if method == "bnn":
-        return all_binary(table), None
+        return Found(all_binary(table))
     if job.plan and method == "mixbin":
-        return load_plan(job.plan), None
+        return Found(load_plan(job.plan))
     table = table.split(granularity(job.config))
     file = folder / "plan.json"
     if not file.is_file() and method == "mixbin":
         _learn(job, budget, label, table, teacher, file)
     elif not file.is_file():
         _judge(job, method, budget, table, teacher, file)
-    return load_plan(file), json.loads(file.with_name("trace.json").read_text())["seconds"]
+    trace = json.loads(file.with_name("trace.json").read_text())
+    return Found(load_plan(file), trace["seconds"], trace["forward_passes"] if method == "mixbin" else None)
 
 
 def state_file(job: Job, method: str, teacher: Network) -> Path:
@@ -71,7 +85,7 @@ def state_file(job: Job, method: str, teacher: Network) -> Path:
 def _learn(job: Job, budget: float, label: str, table: CostTable, teacher: Network, file: Path) -> None:
     """MixBin's relaxed search from the full-precision weights; what stays is its plan and the gates' history."""
     network = unfrozen(teacher)
-    options = typed(mixbin.MixBinOptions, job.config.search["mixbin"], "search.mixbin")
+    options = typed(mixbin.GateOptions, job.config.search["mixbin"], "search.mixbin")
     relaxation = mixbin.Relaxation(network, table, budget, options, job.seed, recipe(job.config))
     section = job.config.search
     trainer = PairTrainer(network, job.config.runtime.precision, teacher, distillation(section), relaxation)

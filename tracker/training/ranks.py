@@ -10,7 +10,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 Answer = TypeVar("Answer")
 
 
-def first_rank(function: Callable[[], Answer]) -> Answer:
+def from_first(function: Callable[[], Answer]) -> Answer:
     """Call `function` in the first process; every process returns its answer or raises its error."""
     outcome: list[Any] = [None]
     if is_main_process():

@@ -26,12 +26,12 @@ from datasets.files import write_text
 from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.errors import TrackerError
 from tracker.models import Network
-from tracker.training.candidates import JUDGES
-from tracker.training.job import Job, section
+from tracker.training.job import Job
 from tracker.training.ranks import say
 
-# What a run depends on; the rest of the configuration may change between runs of one work dir.
-FP_SECTIONS = ("model", "data", "fp", "runtime", "run")
+# What a run depends on; the rest of the configuration may change between runs of one work dir, as may the threads,
+# the compiling and the intervals of what is left of a run.
+FP_SECTIONS = ("model", "data", "fp", "runtime.precision", "runtime.ema", "run")
 FINETUNE_SECTIONS = (*FP_SECTIONS, "finetune")
 RANDOM_SECTIONS = (*FINETUNE_SECTIONS, "search.granularity")
 ALL_SECTIONS = (*FINETUNE_SECTIONS, "search")
@@ -122,13 +122,16 @@ def origin(path: Path) -> dict[str, str]:
     return {"path": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
 
 
-def provenance(job: Job, seconds: dict[str, float], method: str) -> dict[str, Any]:
-    """What else the summary tells: where the numbers come from."""
-    trained = [phase for phase in seconds if phase in ("mimic", "fp", "finetune")
-               or (phase == "search" and method not in JUDGES)]
+def provenance(job: Job, seconds: dict[str, float], iterations: dict[str, int]) -> dict[str, Any]:
+    """What else the summary tells: where the numbers come from.
+
+    Args:
+        seconds: that each phase took.
+        iterations: that each phase of training ran, which may be fewer than the configuration's.
+    """
     return {
         "seed": job.seed,
-        "iterations": {phase: section(job.config, phase).iterations for phase in trained},
+        "iterations": iterations,
         "seconds": {phase: round(value, 1) for phase, value in seconds.items()},
         "device": str(job.device),
         "threads": torch.get_num_threads(),

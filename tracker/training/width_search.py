@@ -28,7 +28,7 @@ from tracker.training.full_precision import fp_name
 from tracker.training.job import Job, distillation, recipe
 from tracker.training.module import PairTrainer
 from tracker.training.plan_search import find_plan
-from tracker.training.ranks import first_rank, say
+from tracker.training.ranks import from_first, say
 from tracker.training.runs import write_json
 from tracker.training.widths import Sized, sized_networks
 from tracker.typed import typed
@@ -41,6 +41,7 @@ class Choice:
 
     Attributes:
         seconds: of all widths: `search` and, for judging their plans, `width`.
+        iterations: of all widths: `search`, where it is one of training.
         facts: what the summary tells of it.
     """
 
@@ -49,6 +50,7 @@ class Choice:
     table: CostTable
     plan: BinarizationPlan
     seconds: dict[str, float]
+    iterations: dict[str, int]
     facts: dict[str, Any]
 
 
@@ -84,14 +86,15 @@ def choose_width(job: Job, method: str, budget: float, folder: Path,
         say(f"{label}: the budget is {one.budget:.4f} of its own FLOPs")
         sized_job, teacher = replace(job, config=one.config), teachers[_key(one)]
         place = folder / f"width-{one.width:g}"
-        plan, searched = find_plan(sized_job, method, one.budget, place, f"{label} search", one.table, teacher)
+        search = find_plan(sized_job, method, one.budget, place, f"{label} search", one.table, teacher)
+        plan = search.plan
         one = replace(one, table=one.table.divided(plan.names))
         judged = _judge(sized_job, place, label, one, plan, teacher, options)
         say(f"{label}: held-out loss {judged['loss']:.4f} ± {judged['standard_error']:.4f}")
-        seconds = {"search": round(searched or 0.0, 1), "finetune": judged.pop("seconds")}
+        seconds = {"search": round(search.seconds or 0.0, 1), "finetune": judged.pop("seconds")}
         row |= {"full_precision": fp_name(_key(one)), "flops_ratio": one.table.counted(plan.full) / reference,
                 "full_units": len(plan.full), "binary_units": len(plan.binary), **judged, "seconds": seconds}
-        found[one.width] = (sized_job, teacher, one, plan, row)
+        found[one.width] = (sized_job, teacher, one, search, row)
     best = min(found, key=lambda width: (found[width][4]["loss"], width))
     say(f"{name}: width {best:g} is the best of {', '.join(f'{width:g}' for width in found)}")
     if is_main_process():
@@ -102,8 +105,10 @@ def choose_width(job: Job, method: str, budget: float, folder: Path,
             "candidates": rows})
     seconds = {phase: sum(row["seconds"][part] for *_, row in found.values())
                for phase, part in (("search", "search"), ("width", "finetune"))}
-    sized_job, teacher, one, plan, _ = found[best]
-    return Choice(sized_job, teacher, one.table, plan, seconds, {"width": best, "floor": one.floor})
+    trained = [search.iterations for *_, search, _ in found.values() if search.iterations is not None]
+    iterations = {"search": sum(trained)} if trained else {}
+    sized_job, teacher, one, search, _ = found[best]
+    return Choice(sized_job, teacher, one.table, search.plan, seconds, iterations, {"width": best, "floor": one.floor})
 
 
 def width_options(job: Job) -> WidthOptions:
@@ -122,7 +127,7 @@ def _judge(job: Job, folder: Path, label: str, one: Sized, plan: BinarizationPla
                               recipe=recipe(job.config))
         seconds = fit(job, "finetune", folder / "finetune", f"{label} finetune", trainer, options.iterations)
         # Averaged weights are the same everywhere, BatchNorm statistics are those of a process's own batches.
-        losses = first_rank(lambda: _held_out_losses(job, label, network, options))
+        losses = from_first(lambda: _held_out_losses(job, label, network, options))
         mean = math.fsum(losses) / len(losses)
         spread = math.sqrt(math.fsum((loss - mean) ** 2 for loss in losses) / (len(losses) - 1))
         if is_main_process():

@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from b2nn.cost import CostTable
 from b2nn.errors import BudgetError
+from b2nn.plan import rounded_up
 from tracker.models import build_network, cost_table
 from tracker.training.job import sized
 
@@ -57,7 +58,7 @@ def sized_networks(config: Config, widths: Sequence[float], budget: float) -> li
         found.append(Sized(width, other, table, own_budget(table, budget, total), table.counted(()) / total,
                            width == config.model.backbone.width))
     if all(one.budget is None for one in found):
-        floors = ", ".join(f"{one.width:g} has {_up(one.floor)}" for one in found)
+        floors = ", ".join(f"{one.width:g} has {rounded_up(one.floor)}" for one in found)
         raise BudgetError(f"--width: no width can meet --budget {budget:g}; with every eligible layer binary {floors}")
     return found
 
@@ -73,8 +74,3 @@ def own_budget(table: CostTable, budget: float, total: int) -> float | None:
             return share
         share = math.nextafter(share, 0.0)
     return None
-
-
-def _up(ratio: float) -> str:
-    """Rounded up, so that the number is itself a budget that can be met."""
-    return f"{math.ceil(ratio * 1e4) / 1e4:.4f}"

@@ -162,6 +162,10 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
             UNROLLED for (int p = 0; p < NP; p++)
                 sum[p * NO + o] = (__m512i)any512((const float *)x[p] + block + 16 * o, mask);
         }
+        UNROLLED for (int p = 0; p < NP; p++) { /* nothing is calculated that would hide the memory's latency */
+            const float *ahead = (const float *)s->input + s->in[i + p + 24 < s->pixels ? i + p + 24 : i] + block;
+            UNROLLED for (int o = 0; o < NO; o++) _mm_prefetch((const char *)(ahead + 16 * o), _MM_HINT_T0);
+        }
     } else {
         UNROLLED for (int k = 0; k < NP * NO; k++) sum[k] = _mm512_setzero_si512();
     }

@@ -26,7 +26,6 @@ typedef uint8_t NAME(vb) __attribute__((vector_size(4 * WIDTH), aligned(4), may_
 /* act(y) of 16 outputs. */
 static inline __attribute__((always_inline)) TARGET void NAME(activate)(const bk_step *s, int parameter,
                                                                         NAME(vf) y[VECTORS]) {
-    const float *a = s->act_a + parameter, *b = s->act_b + parameter, *c = s->act_c + parameter;
     switch (s->act) {
     case BK_RELU:
         EACH y[o] = AT_LEAST(y[o], 0.0f);
@@ -38,12 +37,12 @@ static inline __attribute__((always_inline)) TARGET void NAME(activate)(const bk
         EACH y[o] = AT_LEAST(y[o], -1.0f);
         break;
     case BK_PRELU:
-        EACH y[o] = PICK(y[o] > 0.0f, y[o], y[o] * LOAD(a, o));
+        EACH y[o] = PICK(y[o] > 0.0f, y[o], y[o] * LOAD(s->act_a + parameter, o));
         break;
     case BK_RPRELU:
         EACH {
-            const NAME(vf) d = y[o] - LOAD(a, o);
-            y[o] = PICK(d > 0.0f, d, d * LOAD(b, o)) + LOAD(c, o);
+            const NAME(vf) d = y[o] - LOAD(s->act_a + parameter, o);
+            y[o] = PICK(d > 0.0f, d, d * LOAD(s->act_b + parameter, o)) + LOAD(s->act_c + parameter, o);
         }
         break;
     case BK_HARDSWISH:

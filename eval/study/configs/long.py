@@ -7,7 +7,7 @@ finetuning is not cut short (1,500 iterations)? One seed: data order, search and
 """
 config = "nano"
 overrides = {
-    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 300,
+    "runtime.compile": True, "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 300,
     "data.weights.lasot": 0.3, "data.weights.images": 1.2, "data.weights.synthetic": 0.3,
 }
 budgets = (0.15, 0.3)

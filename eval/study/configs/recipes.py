@@ -32,6 +32,8 @@ variants = [
         "finetune.distillation.cls": 0.0, "finetune.distillation.features": 0.0}),
     dict(name="features distilled alone", method="bnn", overrides={
         "finetune.distillation.cls": 0.0, "finetune.distillation.box": 0.0}),
+    dict(name="BatchNorm not re-estimated", method="bnn", overrides={"finetune.batchnorm_batches": 0}),
+    dict(name="decay of latent weights", method="bnn", overrides={"finetune.latent_decay": 1e-4}),  # as of real ones
     dict(name="weights not averaged", method="bnn", overrides={"runtime.ema": 0.0}),
     dict(name="adabin, two steps", method="bnn", overrides={
         "finetune.recipe.scale": "adabin", "finetune.recipe.real_weights": 0.5}),

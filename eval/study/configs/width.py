@@ -8,7 +8,8 @@ them; the budget is a share of the narrow one's FLOPs.
 """
 config = "nano"
 overrides = {
-    "fp.mimic.iterations": 3000, "fp.iterations": 1000, "search.iterations": 300, "finetune.iterations": 1500,
+    "runtime.compile": True, "fp.mimic.iterations": 3000, "fp.iterations": 1000,
+    "search.iterations": 300, "finetune.iterations": 1500,
     "data.weights.lasot": 0.3, "data.weights.images": 1.2, "data.weights.synthetic": 0.3,
 }
 budgets = (0.18,)

@@ -65,7 +65,7 @@ def test_wrong_inputs_are_refused_by_name(way):
         packed(torch.randn(1, 16, 2, 5))
     with pytest.raises(B2nnError, match="threshold has shape"):
         binary_conv2d(torch.randn(1, 16, 5, 5), packed.signs, torch.zeros(3), packed.alpha)
-    with pytest.raises(UnsupportedModule, match="b2nn.packed.pack"):
+    with pytest.raises(UnsupportedModule, match=r"b2nn\.packed\.pack"):
         PackedConv2d(layer(16, 8, 3, scale="adabin"))
 
 

@@ -13,9 +13,10 @@ from b2nn.errors import B2nnError, BudgetError
 from b2nn.gated import GatedUnit
 from b2nn.layers import BinaryUnit
 from b2nn.mixed import MixedUnit
+from b2nn.parts import by_layer
 from b2nn.plan import validate
-from b2nn.search.gates import MixBinOptions
 from b2nn.search.relaxation import Relaxation
+from b2nn.search.schedule import GateOptions
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def table(residual, images):
 
 @pytest.fixture
 def relaxation(residual, table):
-    return Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5), seed=1)
+    return Relaxation(residual, table, 0.5, GateOptions(spread=0.5), seed=1)
 
 
 @pytest.mark.parametrize("t", [0.0, 0.2, 0.5, 0.9, 1.0])
@@ -66,7 +67,7 @@ def test_rounding_keeps_no_closed_gate_in_the_place_of_an_open_one(residual, tab
     """Units of unlike cost: one that is dear and unwanted fits the budget better than several that are wanted."""
     table = table.divided(["shared[0:1]", "shared[1:16]", "second[0:1]", "second[1:16]", "first[0:2]", "first[2:8]"])
     budget = table.floor + share * (1 - table.floor)
-    relaxation = Relaxation(copy.deepcopy(residual), table, budget, MixBinOptions(settle=1.0, beta_end=beta))
+    relaxation = Relaxation(copy.deepcopy(residual), table, budget, GateOptions(settle=1.0, beta_end=beta))
     relaxation.set_progress(0.99)
     with torch.no_grad():
         relaxation.psi.copy_(torch.randn(len(relaxation.psi), generator=torch.Generator().manual_seed(seed)))
@@ -111,7 +112,7 @@ def test_the_ratio_itself_cannot_be_moved_by_psi(relaxation):
 
 @pytest.fixture
 def penalized(residual, table):
-    return Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5, budget_by="penalty"), seed=1)
+    return Relaxation(residual, table, 0.5, GateOptions(spread=0.5, budget_by="penalty"), seed=1)
 
 
 @pytest.mark.parametrize("offset", [0.5, -2.0])  # above the budget, below it
@@ -139,7 +140,7 @@ def test_the_penalty_is_the_square_of_the_excess(penalized):
 
 
 def test_crisp_means_decided_within_the_budget(residual, table):
-    relaxation = Relaxation(residual, table, table.ratio(["second"]), MixBinOptions(budget_by="penalty"))
+    relaxation = Relaxation(residual, table, table.ratio(["second"]), GateOptions(budget_by="penalty"))
     decided = torch.tensor([9.0 if unit.name == "second" else -9.0 for unit in table.eligible])
     for psi, t, expected in ((decided, 0.6, True), (decided, 0.4, False), (decided / 90, 0.6, False),
                              (decided.abs(), 0.6, False)):
@@ -153,7 +154,7 @@ def test_crisp_means_decided_within_the_budget(residual, table):
 
 def test_gradients_stay_finite_when_the_gates_are_crisp(residual, table):
     full = ["second"]
-    relaxation = Relaxation(residual, table, table.ratio(full), MixBinOptions(beta_end=5000))
+    relaxation = Relaxation(residual, table, table.ratio(full), GateOptions(beta_end=5000))
     relaxation.psi.data = torch.tensor([1.0 if unit.name in full else -1.0 for unit in table.eligible])
     relaxation.set_progress(1.0)
     relaxation.gates().sum().backward()
@@ -162,7 +163,7 @@ def test_gradients_stay_finite_when_the_gates_are_crisp(residual, table):
 
 def test_at_crisp_gates_the_relaxed_ratio_is_the_counted_one(residual, table):
     full = ["second", "hidden"]
-    relaxation = Relaxation(residual, table, table.ratio(full), MixBinOptions(beta_end=5000))
+    relaxation = Relaxation(residual, table, table.ratio(full), GateOptions(beta_end=5000))
     relaxation.psi.data = torch.tensor([1.0 if unit.name in full else -1.0 for unit in table.eligible])
     relaxation.set_progress(1.0)
     z = relaxation.gates()
@@ -203,21 +204,39 @@ def test_the_open_network_starts_as_the_full_precision_one(residual, images, tab
     assert torch.equal(residual(images), expected)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
 @pytest.mark.parametrize("budget", [0.3, 0.5, 0.8, 1.0])
-def test_finish_leaves_the_partly_binary_network(residual, images, table, budget):
-    original = copy.deepcopy(residual)
-    relaxation = Relaxation(residual, table, budget, MixBinOptions(spread=0.5))
+def test_finish_leaves_the_network_of_the_plan(residual, images, table, budget, parts):
+    """What the open network computes with its gates at the plan, and what the plan makes of the original."""
+    table, original = table.split(parts), copy.deepcopy(residual)
+    relaxation = Relaxation(residual, table, budget, GateOptions(spread=0.5))
     relaxation.set_progress(1.0)
     relaxation.set_gates()
+    for module in residual.modules():  # as training would
+        if isinstance(module, BinaryUnit):
+            nn.init.normal_(module.shift, std=0.1)
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
     residual.train()(images)
+    relaxed = copy.deepcopy(residual).eval()
     plan = relaxation.finish()
     validate(plan, table)
     assert plan.strategy == "mixbin" and plan.ratio <= budget
     assert all(plan.ratio + table.cost(name) > budget for name in plan.binary)  # no room is left
-    assert not any(isinstance(module, GatedUnit) for module in residual.modules())
-    binary = {name for name, module in residual.named_modules() if isinstance(module, BinaryUnit)}
-    assert binary == set(plan.binary)
-    # It is the network that the plan makes of the original: weights and statistics load into that one.
+    for name, module in relaxed.named_modules():
+        if isinstance(module, GatedUnit):
+            module.z = torch.zeros(len(module.full.weight))
+            for part in by_layer(plan.full).get(name, []):
+                module.z[part.rows] = 1
+    assert torch.allclose(residual.eval()(images), relaxed(images), atol=1e-5)
+    kinds = {kind: {name for name, module in residual.named_modules() if isinstance(module, kind)}
+             for kind in (GatedUnit, BinaryUnit, MixedUnit)}
+    full, binary = by_layer(plan.full), by_layer(plan.binary)
+    assert not kinds[GatedUnit]
+    assert kinds[MixedUnit] == full.keys() & binary.keys() and (parts == 1 or budget == 1 or kinds[MixedUnit])
+    assert {name.removesuffix(".binary") for name in kinds[BinaryUnit]} == binary.keys()
+    # Weights and statistics load into the network that the plan makes of the original.
     binarize(original, plan, table).load_state_dict(residual.state_dict())
     assert torch.equal(original.eval()(images), residual.eval()(images))
 
@@ -233,7 +252,7 @@ def test_room_that_the_gates_leave_is_filled(residual, table):
 
 
 def test_each_precision_takes_its_own_statistics_along(residual, images, table):
-    relaxation = Relaxation(residual, table, 0.5, MixBinOptions(spread=0.5))
+    relaxation = Relaxation(residual, table, 0.5, GateOptions(spread=0.5))
     gates = {name: module for name, module in residual.named_modules() if isinstance(module, GatedUnit)}
     relaxation.set_gates()
     residual.train()(images)
@@ -250,7 +269,7 @@ def test_a_budget_at_the_floor_makes_everything_binary(residual, table):
 
 def test_a_checkpoint_in_mid_search_goes_on_alike(residual, images, table):
     def opened(model):
-        relaxation = Relaxation(model, table, 0.5, MixBinOptions(spread=0.5), seed=4)
+        relaxation = Relaxation(model, table, 0.5, GateOptions(spread=0.5), seed=4)
         return nn.ModuleDict({"model": model, "relaxation": relaxation})
 
     other = copy.deepcopy(residual)
@@ -287,8 +306,8 @@ def test_the_trace_is_json_and_forgets_steps_done_again(relaxation):
     ("beta_start", 0), ("beta_end", 0.5), ("start", 1.5), ("anneal", 0), ("gate_lr", -1), ("lambda_crisp", -1),
     ("spread", -1), ("budget_by", "luck"), ("settle", 0.4), ("lambda_budget", -1), ("crisp", -1)])
 def test_bad_options_are_named(option, value):
-    with pytest.raises(B2nnError, match=f"{option} is {value!r}, but must be"):
-        MixBinOptions(**{option: value})
+    with pytest.raises(B2nnError, match=f"{option} is {value!r}; it must be"):
+        GateOptions(**{option: value})
 
 
 def test_an_infeasible_budget_leaves_the_model_alone(residual, table):
@@ -303,7 +322,7 @@ def parts(table):
 
 
 def test_each_part_has_a_gate_over_its_channels(residual, images, parts):
-    relaxation = Relaxation(residual, parts, 0.5, MixBinOptions(spread=0.5))
+    relaxation = Relaxation(residual, parts, 0.5, GateOptions(spread=0.5))
     relaxation.set_gates()
     names, z = relaxation.trace()["units"], relaxation.gates().float()
     assert names == [unit.name for unit in parts.eligible] and len(relaxation.psi) == 8
@@ -314,35 +333,8 @@ def test_each_part_has_a_gate_over_its_channels(residual, images, parts):
     assert relaxation.ratio().item() == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("budget", [0.3, 0.5, 0.8, 1.0])
-def test_finish_leaves_the_mix_of_parts(residual, images, parts, budget):
-    original = copy.deepcopy(residual)
-    relaxation = Relaxation(residual, parts, budget, MixBinOptions(spread=0.5))
-    relaxation.set_progress(1.0)
-    relaxation.set_gates()
-    for module in residual.modules():  # as training would
-        if isinstance(module, BinaryUnit):
-            nn.init.normal_(module.shift, std=0.1)
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
-            nn.init.normal_(module.weight)
-            nn.init.normal_(module.bias)
-    residual.train()(images)
-    relaxed = copy.deepcopy(residual).eval()
-    plan = relaxation.finish()
-    validate(plan, parts)
-    for name, module in relaxed.named_modules():
-        if isinstance(module, GatedUnit):
-            half = len(module.full.weight) // 2
-            kept = [f"{name}[0:{half}]" in plan.full, f"{name}[{half}:{2 * half}]" in plan.full]
-            module.z = torch.tensor(kept).float().repeat_interleave(half)
-    assert torch.allclose(residual.eval()(images), relaxed(images), atol=1e-5)
-    assert any(isinstance(module, MixedUnit) for module in residual.modules()) == (budget < 1)
-    binarize(original, plan, parts).load_state_dict(residual.state_dict())
-    assert torch.equal(original.eval()(images), residual.eval()(images))
-
-
 def test_each_channel_takes_its_own_statistics_along(residual, images, parts):
-    relaxation = Relaxation(residual, parts, parts.ratio(["second[8:16]"]), MixBinOptions())
+    relaxation = Relaxation(residual, parts, parts.ratio(["second[8:16]"]), GateOptions())
     relaxation.psi.data = torch.tensor([1.0 if unit.name == "second[8:16]" else -1.0 for unit in parts.eligible])
     relaxation.set_progress(1.0)
     relaxation.set_gates()
@@ -366,6 +358,6 @@ def test_the_norm_of_other_channels_than_the_parts_stays_where_it_is():
 
 
 def test_a_copy_in_mid_search_keeps_the_gates_of_parts(residual, images, parts):
-    relaxation = Relaxation(residual, parts, 0.5, MixBinOptions(spread=0.5))
+    relaxation = Relaxation(residual, parts, 0.5, GateOptions(spread=0.5))
     relaxation.set_gates()
     assert torch.equal(copy.deepcopy(residual)(images), residual(images))

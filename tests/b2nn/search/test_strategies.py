@@ -185,7 +185,7 @@ def test_an_unknown_strategy_is_named_with_those_that_exist():
     ("iterative", "steps", -1), ("evolution", "elite", 16), ("evolution", "mutation", 2), ("hessian", "probes", 0),
     ("uniform", "keep", "middle"), ("exhaustive", "max_units", 0), ("mixbin", "steps", 0), ("iterative", "lr", 0)])
 def test_bad_options_are_named(name, option, value):
-    with pytest.raises(B2nnError, match=f"{option} is {value!r}, but must be"):
+    with pytest.raises(B2nnError, match=f"{option} is {value!r}; it must be"):
         options_of(name)(**{option: value})
 
 

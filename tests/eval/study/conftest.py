@@ -1,11 +1,25 @@
-"""Rows of a study that was never run."""
+"""Rows of a study that was never run; configurations that are read once."""
+
+import copy
+import functools
 
 import pytest
+from mmengine.config import Config
 
 from eval.study.plan import Cell, Study, Variant
 from eval.study.rows import Row
 
 RANDOM, MIXBIN, FP = Variant("random", "random"), Variant("mixbin"), Variant("fp", "fp")
+
+read = functools.cache(Config.fromfile)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def every_file_is_read_once():
+    """A fingerprint reads a preset six times, each by way of temporary files: most of the time of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Config, "fromfile", lambda path: copy.deepcopy(read(path)))
+        yield
 
 
 @pytest.fixture

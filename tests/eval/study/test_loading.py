@@ -1,6 +1,7 @@
 """Study files: those that come along, and what is refused."""
 
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,12 @@ def test_the_studies_that_come_along_are_those_that_are_told_of():
     listed = re.sub(r"\([^)]*\)", "", docstring.split("Studies by name:")[1]).strip(" .\n")
     assert sorted(re.split(r",\s*", re.sub(r"\s+(?=,)", "", listed).strip())) == NAMES
     assert sorted(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/study.md").read_text(), re.MULTILINE)) == NAMES
+
+
+def test_every_activation_is_compared_at_no_partial_and_full_binarization():
+    study = load_study("activations")
+    asked = {(cell_config(study, cell).model.backbone.activation, cell.variant.method) for cell in cells(study)}
+    assert asked == set(product(("relu", "prelu", "rprelu", "binrelu"), ("fp", "mixbin", "bnn")))
 
 
 def test_transfer_searches_and_finetunes_on_one_set_only():

@@ -1,4 +1,4 @@
-"""MixBin's gates as functions: how sharp they are, how much they may cost, and the threshold that keeps to it."""
+"""The schedule of MixBin's gates: how sharp they are, what they may cost, and the threshold that keeps them to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from b2nn.search.checks import require
+from b2nn.checks import require
 
 BUDGET_BY = ("threshold", "penalty")
 # A logistic gate is never quite 0 or 1, so the target keeps this share of its range from both ends.
@@ -16,8 +16,8 @@ _MARGIN = 1e-3
 
 
 @dataclass(frozen=True)
-class MixBinOptions:
-    """How a search runs.
+class GateOptions:
+    """How gates decide, in whatever loop the weights are trained.
 
     Attributes:
         beta_start, beta_end: sharpness β of the gates; rises geometrically over the search.
@@ -56,12 +56,12 @@ class MixBinOptions:
                 crisp=self.crisp >= 0, spread=self.spread >= 0)
 
 
-def sharpness(options: MixBinOptions, t: float) -> float:
+def sharpness(options: GateOptions, t: float) -> float:
     """β for the share t of the search that is done, in [0, 1]."""
     return options.beta_start * (options.beta_end / options.beta_start) ** t
 
 
-def annealed_target(options: MixBinOptions, floor: float, budget: float, t: float) -> float:
+def annealed_target(options: GateOptions, floor: float, budget: float, t: float) -> float:
     """The ratio to keep to: falls from `start` to the budget while t rises to `anneal`."""
     start = max(budget, floor + options.start * (1 - floor))
     return start + min(1.0, t / options.anneal) * (budget - start)
