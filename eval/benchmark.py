@@ -31,7 +31,7 @@ def parse() -> argparse.Namespace:
     add("--threads", type=int, nargs="+", default=[1, 2], help="(default: 1 2)")
     add("--sequence", type=Path, metavar="DIR",
         help="frames and groundtruth.txt (default: generated frames of 854 x 480 pixels)")
-    add("--frames", type=int, default=5, help="frames of a turn (default: %(default)s)")
+    add("--frames", type=int, default=5, help="frames of a turn, 2 or more (default: %(default)s)")
     add("--rounds", type=int, default=15, help="turns of each contestant (default: %(default)s)")
     add("--seconds", type=float, help="begin no round after so many seconds for each number of threads")
     add("--seed", type=int, default=0, help="of the order, and of untrained networks (default: %(default)s)")

@@ -60,6 +60,8 @@ class Options:
             for value in given if isinstance(given, list) else [given]:
                 if value is not None and value <= 0:
                     raise TrackerError(f"--{name} {value:g}: must be more than 0")
+        if self.frames < 2:
+            raise TrackerError(f"--frames {self.frames}: must be at least 2; int8 is calibrated on their crops")
         if bool(self.random_plans) != bool(self.config):
             raise TrackerError("--random-plans and --config go together: budgets, and the preset that they are of")
         if self.random_plans and self.checkpoints:
