@@ -122,17 +122,16 @@ def other_runtimes(trained: Trained, footage: Footage, work: Path) -> tuple[list
         The contestants, and a line for each that cannot race here.
     """
     made = [Contestant(f"{trained.name}, torch", "bf16", partial(_bfloat16, trained, footage), trained.budget)]
-    notes = []
+    missing = ["float32", "int8"]
     try:
         require_onnx()
         for precision, folder in forms.export_onnx(trained.network, trained.stored, footage, work):
             made.append(Contestant(f"{trained.name}, onnxruntime", precision, partial(_in_onnxruntime, trained, folder),
                                    trained.budget, (trained.digests or ()) if precision == "float32" else ()))
+            missing.remove(precision)
     except TrackerError as error:
-        missing = [precision for precision in ("float32", "int8") if precision not in
-                   [one.fp_precision for one in made if one.name.endswith("onnxruntime")]]
-        notes.append(f"Left out: {trained.name}, onnxruntime, {' and '.join(missing)}: {error}.")
-    return made, notes
+        return made, [f"Left out: {trained.name}, onnxruntime, {' and '.join(missing)}: {error}."]
+    return made, []
 
 
 def nanotracks(folder: Path) -> tuple[list[Contestant], list[str]]:
