@@ -12,11 +12,14 @@ import torch
 
 from b2nn.plan import all_binary, all_full
 from eval.benchmarking import command, contestants
+from eval.benchmarking.calls import update_calls
+from eval.benchmarking.footage import generated_footage
 from eval.benchmarking.lineup import distinct_names
 from tracker.checkpoint import Checkpoint, save_checkpoint, shaped_network
 from tracker.cli import run
 from tracker.errors import TrackerError
 from tracker.models import build_network, cost_table
+from tracker.online import load_tracker
 
 TINY = dict(type="siamese", backbone=dict(width=0.125, stride=16, stem="light", shortcut="conv", activation="prelu"),
             neck_channels=8, template_cells=5, head=dict(channels=8, depth=1, activation="prelu"))
@@ -36,9 +39,16 @@ def runs(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def footage():
+    return generated_footage(2)
+
+
 @pytest.fixture
-def call(monkeypatch):
+def call(monkeypatch, footage):
     """Run eval/benchmark.py in this process with one short round, and return its exit code."""
+    monkeypatch.setattr(command, "generated_footage", lambda updates: footage)
+
     def call(*arguments):
         short = ["--frames", 2, "--rounds", 1, "--threads", 1]
         monkeypatch.setattr(sys, "argv", ["benchmark.py", *map(str, [*short, *arguments])])
@@ -143,12 +153,7 @@ def test_names_are_as_long_as_it_takes(tmp_path):
     assert named("a/s/fp/checkpoint.pth", "b/s/fp/checkpoint.pth") == ["a/s/fp", "b/s/fp"]
 
 
-def test_updates_begin_at_the_true_box_each_time(runs, monkeypatch):
-    from eval.benchmarking.calls import update_calls
-    from eval.benchmarking.footage import generated_footage
-    from tracker.online import load_tracker
-
-    footage = generated_footage(2)
+def test_updates_begin_at_the_true_box_each_time(runs, footage):
     calls = update_calls(load_tracker(runs / "fp/checkpoint.pth"), footage)
     first, again = ([call().box for call in calls] for _ in range(2))
     np.testing.assert_array_equal(first, again)

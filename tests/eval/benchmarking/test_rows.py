@@ -34,8 +34,8 @@ def test_ratios_are_taken_within_a_round(fp_and_mix, samples):
     rows = make_rows(fp_and_mix, samples, 1)
     assert [row["network_ratio"] for row in rows] == pytest.approx([1, 0.2, 2])
     assert rows[1]["network_ratio_quartiles"] == pytest.approx([0.2, 0.2])  # what slows all is in no ratio
-    samples[1, "update"] = [0.01, 0.02, 0.03, 0.12, 0.1]
-    assert make_rows(fp_and_mix, samples, 1)[1]["update_ratio"] == pytest.approx(0.3)
+    samples[1, "update"] = [0.01, 0.02, 0.09, 0.12, 0.1]  # of the first 0.1, 0.2, 0.9, 0.4, 0.5
+    assert make_rows(fp_and_mix, samples, 1)[1]["update_ratio"] == pytest.approx(0.4)
 
 
 def test_there_are_no_rows_before_the_first_round_is_over(fp_and_mix):
