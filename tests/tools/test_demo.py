@@ -101,7 +101,7 @@ def test_existing_files_are_replaced_when_asked(place):
 
 def test_without_a_checkpoint_the_tracker_of_the_package_is_used():
     assert demo.DemoOptions("video.mp4", None, None, None).checkpoint == READY_MODEL
-    assert READY_MODEL.is_file() and READY_MODEL.stat().st_size < 2**20
+    assert READY_MODEL.is_file()
 
 
 def test_with_a_display_the_box_is_drawn_and_the_result_shown(place, monkeypatch):
