@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ACTIVATIONS = ("none", "relu", "relu6", "prelu", "rprelu", "binrelu", "hardswish")
+ACTIVATIONS = ("none", "relu", "relu6", "prelu", "rprelu", "binrelu", "hardswish", "sigmoid")
 PRECISIONS = ("bits", "float32", "bf16", "int8")
 
 
 @dataclass(frozen=True)
 class Activation:
-    """`relu`, `relu6`, `hardswish`, `binrelu` (max(x, -1)), `prelu` (x > 0 ? x : slope x) or `rprelu` (a PReLU
-    between two shifts, PReLU(x - shift_in) + shift_out), or `none`. Slope and shifts are (C,).
+    """`relu`, `relu6`, `hardswish`, `sigmoid`, `binrelu` (max(x, -1)), `prelu` (x > 0 ? x : slope x), `rprelu` (a
+    PReLU between two shifts, PReLU(x - shift_in) + shift_out) or `none`. Slope and shifts are (C,).
     """
 
     name: str = "none"
@@ -147,7 +147,33 @@ class TorchStep:
     layer: str = ""
 
 
-Step = Conv | Pool | Elementwise | TorchStep
+@dataclass(frozen=True)
+class Compare:
+    """Each pixel of a map (N, C, H, W) times each of a kernel (N, C, h, w), summed over channels: (N, h w, H, W)."""
+
+    source: str
+    kernel: str
+    result: str
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Mean over a map's pixels, (N, C, 1, 1)."""
+
+    source: str
+    result: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A map times one number a channel, (N, C, 1, 1)."""
+
+    source: str
+    gates: str
+    result: str
+
+
+Step = Conv | Pool | Elementwise | TorchStep | Compare | Mean | Gate
 
 
 @dataclass(frozen=True)
@@ -196,5 +222,6 @@ def sources(step: Step) -> list[str]:
     """Names of the values that a step reads."""
     if isinstance(step, TorchStep):
         return values_in((step.args, step.kwargs))
-    other = step.shortcut if isinstance(step, Conv) else step.other if isinstance(step, Elementwise) else None
+    second = {Conv: "shortcut", Elementwise: "other", Compare: "kernel", Gate: "gates"}.get(type(step))
+    other = None if second is None else getattr(step, second)
     return [step.source] if other is None else [step.source, other]

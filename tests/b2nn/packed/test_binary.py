@@ -37,7 +37,7 @@ def activated(y, act, p):
     if act == "rprelu":
         d = y - column(p[0])
         return torch.where(d > 0, d, d * column(p[1])) + column(p[2])
-    plain = {"none": lambda t: t, "relu": torch.relu, "relu6": F.relu6, "binrelu": lambda t: t.clamp(min=-1),
+    plain = {"sigmoid": torch.sigmoid, "none": lambda t: t, "relu": torch.relu, "relu6": F.relu6, "binrelu": lambda t: t.clamp(min=-1),
              "hardswish": lambda t: t * F.relu6(t + 3) / 6}
     return plain[act](y)
 
