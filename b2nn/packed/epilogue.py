@@ -91,7 +91,7 @@ def _per_channel(values: Tensor, dest: Buffers, name: str) -> Tensor:
 def written(step: Step, dest: Buffers, emit: Sequence[Format] | None) -> list[Step]:
     """Where the step writes; further steps where bits cannot be written along."""
     formats = dest.formats() if emit is None else list(emit)
-    step.pixels = dest.images * dest.height * dest.width
+    step.pixels, step.row = dest.images * dest.height * dest.width, dest.width
     step.point(out=int32(dest.all_pixels()))
     for format, name in (("float", "f32"), ("bf16", "bf16"), ("u8", "u8")):
         if format in formats:
@@ -137,7 +137,7 @@ def _pack_slots(dest: Buffers, bits: Bits) -> list[Step]:
         step.input = held.data_ptr() + 4 * first
         inside = dest.all_pixels()
         step.point(in_=int32(inside * dest.total), out=int32(inside))
-        step.pixels = inside.size
+        step.pixels, step.row = inside.size, dest.width
         at = group * (bits.data.shape[3] // bits.groups) + (first - group * size) // 8
         _set_plane(step, step.bits[0], bits, at, first, last - first, 1)
         step.bit_planes = 1

@@ -11,7 +11,7 @@ with P the conv's sums, of ±1 products where the inputs are bits, Q the sum of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -216,6 +216,34 @@ def substituted(nested: Any, values: dict[str, Any]) -> Any:
     if isinstance(nested, tuple | list):
         return type(nested)(substituted(item, values) for item in nested)
     return nested
+
+
+def joined(first: Program, second: Program, result: str) -> Program:
+    """Both programs as one: what `first` returns is the input `result` of `second`, whose other inputs come first.
+
+    Args:
+        first: of one output.
+    """
+    own = {name: f"{result}:{name}" for name in (*first.inputs, *(step.result for step in first.steps))}
+    steps = [_with_names(step, own) for step in first.steps]
+    output = own[first.output.name]
+    steps += [_with_names(step, {result: output}) for step in second.steps]
+    inputs = (*(name for name in second.inputs if name != result), *(own[name] for name in first.inputs))
+    return Program(inputs, tuple(steps), _renamed(second.output, {result: output}))
+
+
+def _with_names(step: Step, names: dict[str, str]) -> Step:
+    """The step with other names for values."""
+    if isinstance(step, TorchStep):
+        return replace(step, result=names.get(step.result, step.result), args=_renamed(step.args, names),
+                       kwargs=_renamed(step.kwargs, names))
+    fields = [name for name in ("source", "result", "shortcut", "other", "kernel", "gates")
+              if isinstance(getattr(step, name, None), str)]
+    return replace(step, **{name: names.get(getattr(step, name), getattr(step, name)) for name in fields})
+
+
+def _renamed(nested: Any, names: dict[str, str]) -> Any:
+    return substituted(nested, {name: Value(names.get(name, name)) for name in values_in(nested)})
 
 
 def sources(step: Step) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from b2nn.packed.program import (
     Activation,
@@ -100,11 +100,11 @@ def _before(value: Any, made: dict[str, Step]) -> Any:
     return made.get(value.name) if isinstance(value, Value) else None
 
 
-def _is(step: Any, name: str, arguments: int) -> bool:
+def _is(step: Any, name: str, arguments: int) -> TypeGuard[TorchStep]:
     """Whether a step calls a function on a value and other positional arguments."""
     return isinstance(step, TorchStep) and step.name == name and len(step.args) == arguments \
         and isinstance(step.args[0], Value) and (not step.kwargs or name == "method.mean")
 
 
-def _is_sigmoid(step: Any) -> bool:
+def _is_sigmoid(step: Any) -> TypeGuard[TorchStep]:
     return any(_is(step, name, 1) for name in ("method.sigmoid", "torch.sigmoid", "functional.sigmoid"))

@@ -204,7 +204,25 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
                 spread[o] = _mm512_sub_epi32(_mm512_loadu_si512(s->spread + c), _mm512_set1_epi32(first[o]));
             }
         }
-        for (int t = 0; t < s->steps; t++, w += s->weight_pitch) {
+        const int last = s->outputs < block + 16 * NO ? s->outputs - 1 : block + 16 * NO - 1;
+        if (kind == SPREAD && NO > 1 && s->spread[last] - first[0] < 16) { /* one vector of inputs serves all outputs */
+            const __mmask16 read = lanes_left(s->spread[last] - first[0] + 1);
+            UNROLLED for (int o = 1; o < NO; o++)
+                spread[o] = _mm512_add_epi32(spread[o], _mm512_set1_epi32(first[o] - first[0]));
+            for (int t = 0; t < s->steps; t++, w += s->weight_pitch) {
+                const long k = s->offset[t] + first[0];
+                __m512 W[4];
+                UNROLLED for (int o = 0; o < NO; o++) W[o] = any512(w + 16 * o, mask[o]);
+                UNROLLED for (int p = 0; p < NP; p++) {
+                    const __m512 X = any512((const float *)x[p] + k, read);
+                    UNROLLED for (int o = 0; o < NO; o++) {
+                        const __m512 value = _mm512_permutexvar_ps(spread[o], X);
+                        sum[p * NO + o] = (__m512i)_mm512_fmadd_ps(value, W[o], (__m512)sum[p * NO + o]);
+                        BARRIER(sum[p * NO + o]);
+                    }
+                }
+            }
+        } else for (int t = 0; t < s->steps; t++, w += s->weight_pitch) {
             const long k = s->offset[t];
             UNROLLED for (int o = 0; o < NO; o++) {
                 __m512 weight = any512(w + 16 * o, mask[o]);
@@ -375,57 +393,83 @@ static void conv_range512(const bk_step *s, int from, int to) {
     }
 }
 
-/* Element-wise steps of 3 or 4 channels, as images have: 4 pixels a vector. */
-static inline __attribute__((always_inline)) T512 void image512(const bk_step *s, const int bytes, int from, int to) {
-    const int C = s->outputs;
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i spread = C == 4 ? lane : _mm512_setr_epi32(0, 1, 2, 0, 3, 4, 5, 0, 6, 7, 8, 0, 9, 10, 11, 0);
-    const __m512i dense = C == 4 ? lane : _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0);
-    const __mmask16 used = C == 4 ? 0xffff : 0x7777;
-    const __m512 one = _mm512_set1_ps(1), zero = _mm512_setzero_ps();
-    const __m512 alpha = s->alpha ? _mm512_broadcast_f32x4(_mm_loadu_ps(s->alpha)) : one;
-    const __m512 beta = s->beta ? _mm512_broadcast_f32x4(_mm_loadu_ps(s->beta)) : zero;
-    const __m512 inverse = _mm512_set1_ps(s->u8_inverse), low = _mm512_set1_ps((float)-s->u8_zero);
-    const __m512 high = _mm512_set1_ps((float)(255 - s->u8_zero));
-    const __m512i shift = _mm512_set1_epi32(s->u8_zero);
-    for (int i = from; i < to;) {
-        int n = to - i < 4 ? to - i : 4;
-        while (s->out[i + n - 1] - s->out[i] != n - 1 || s->in[i + n - 1] - s->in[i] != (n - 1) * C) n--;
-        const __mmask16 items = (__mmask16)((1u << (n * C)) - 1), lanes = (__mmask16)((1u << (4 * n)) - 1) & used;
-        __m512 v;
-        if (bytes) {
-            const __m128i codes = _mm_maskz_loadu_epi8(items, (const uint8_t *)s->input + s->in[i]);
-            v = _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi32(lanes, spread, _mm512_cvtepu8_epi32(codes)));
-        } else {
-            v = _mm512_maskz_loadu_ps(items, (const float *)s->input + s->in[i]);
-            v = _mm512_maskz_permutexvar_ps(lanes, spread, v);
-        }
-        if (s->alpha) v = _mm512_mul_ps(v, alpha);
-        if (s->beta) v = _mm512_add_ps(v, beta);
-        const int64_t out = s->out[i];
-        if (s->f32) _mm512_mask_storeu_ps(s->f32 + out * C, items, _mm512_permutexvar_ps(dense, v));
-        if (s->bf16) _mm256_mask_storeu_epi16(s->bf16 + out * 4, lanes, bf16_of(v));
-        if (s->u8) {
-            const __m512 q = _mm512_min_ps(high, _mm512_max_ps(_mm512_mul_ps(v, inverse), low));
-            const __m512i code = _mm512_add_epi32(_mm512_cvtps_epi32(q), shift);
-            _mm_mask_storeu_epi8(s->u8 + out * 4, lanes, _mm512_cvtepi32_epi8(code));
-        }
-        i += n;
+/* Element-wise steps of 3 or 4 channels, as images have: a vector is 4 pixels of 4 lanes, the last of which is 0 where
+there are 3. */
+typedef struct {
+    __m512i spread, dense; /* lanes of a vector from items in memory, and back */
+    __m512 alpha, beta, inverse, low, high;
+    __m512i shift;
+    __mmask16 used;
+} image_constants;
+
+static inline __attribute__((always_inline)) T512 void image_block512(const bk_step *s, const image_constants *c,
+                                                                      const int bytes, const int C, int64_t in,
+                                                                      int64_t out, int n) {
+    const __mmask16 items = (__mmask16)((1u << (n * C)) - 1), lanes = (__mmask16)((1u << (4 * n)) - 1) & c->used;
+    __m512 v;
+    if (bytes) {
+        const __m128i codes = _mm_maskz_loadu_epi8(items, (const uint8_t *)s->input + in);
+        v = _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi32(lanes, c->spread, _mm512_cvtepu8_epi32(codes)));
+    } else {
+        v = _mm512_maskz_loadu_ps(items, (const float *)s->input + in);
+        v = _mm512_maskz_permutexvar_ps(lanes, c->spread, v);
+    }
+    if (s->alpha) v = _mm512_mul_ps(v, c->alpha);
+    if (s->beta) v = _mm512_add_ps(v, c->beta);
+    if (s->f32) _mm512_mask_storeu_ps(s->f32 + out * C, items, _mm512_permutexvar_ps(c->dense, v));
+    if (s->bf16) {
+        if (n == 4) _mm256_storeu_si256((__m256i *)(s->bf16 + out * 4), bf16_of(v));
+        else _mm256_mask_storeu_epi16(s->bf16 + out * 4, lanes, bf16_of(v));
+    }
+    if (s->u8) {
+        const __m512 q = _mm512_min_ps(c->high, _mm512_max_ps(_mm512_mul_ps(v, c->inverse), c->low));
+        const __m128i code = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(q), c->shift));
+        if (n == 4) _mm_storeu_si128((__m128i *)(s->u8 + out * 4), code);
+        else _mm_mask_storeu_epi8(s->u8 + out * 4, lanes, code);
     }
 }
 
-static T512 void floats512(const bk_step *s, int from, int to) { image512(s, 0, from, to); }
-static T512 void bytes512(const bk_step *s, int from, int to) { image512(s, 1, from, to); }
+static inline __attribute__((always_inline)) T512 void image512(const bk_step *step, const int bytes, const int C,
+                                                                int from, int to) {
+    const bk_step own = *step, *s = &own; /* a copy that no byte written can change: the compiler need not look again */
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const image_constants c = {
+        C == 4 ? lane : _mm512_setr_epi32(0, 1, 2, 0, 3, 4, 5, 0, 6, 7, 8, 0, 9, 10, 11, 0),
+        C == 4 ? lane : _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0),
+        s->alpha ? _mm512_broadcast_f32x4(_mm_loadu_ps(s->alpha)) : _mm512_set1_ps(1),
+        s->beta ? _mm512_broadcast_f32x4(_mm_loadu_ps(s->beta)) : _mm512_setzero_ps(),
+        _mm512_set1_ps(s->u8_inverse), _mm512_set1_ps((float)-s->u8_zero), _mm512_set1_ps((float)(255 - s->u8_zero)),
+        _mm512_set1_epi32(s->u8_zero), C == 4 ? 0xffff : 0x7777};
+    for (int start = from; start < to;) { /* rows: tables of all pixels are more to read than the image */
+        const int64_t left = s->row - start % s->row, n = left < to - start ? left : to - start;
+        const int64_t in = s->in[start], out = s->out[start];
+        int64_t k = 0;
+        for (; k + 4 <= n; k += 4) image_block512(s, &c, bytes, C, in + k * C, out + k, 4);
+        if (k < n) image_block512(s, &c, bytes, C, in + k * C, out + k, (int)(n - k));
+        start += (int)n;
+    }
+}
+
+static T512 void image_f512(const bk_step *s, int from, int to) {
+    if (s->outputs == 3) image512(s, 0, 3, from, to);
+    else image512(s, 0, 4, from, to);
+}
+
+static T512 void image_b512(const bk_step *s, int from, int to) {
+    if (s->outputs == 3) image512(s, 1, 3, from, to);
+    else image512(s, 1, 4, from, to);
+}
 
 static int is_image(const bk_step *s) {
     const int pitches = (!s->f32 || s->f32_pitch == s->outputs) && (!s->bf16 || s->bf16_pitch == 4) &&
                         (!s->u8 || s->u8_pitch == 4);
-    return (s->outputs == 3 || s->outputs == 4) && pitches && s->act == BK_NONE && !s->shortcut && !s->bit_planes;
+    const int dense = s->row == 1 || s->in[1] - s->in[0] == s->outputs;
+    return (s->outputs == 3 || s->outputs == 4) && pitches && dense && s->act == BK_NONE && !s->shortcut && !s->bit_planes;
 }
 
 static void range512(const bk_step *s, int from, int to) {
     if ((s->kind == BK_LOAD || s->kind == BK_LOAD_U8) && is_image(s)) {
-        (s->kind == BK_LOAD ? floats512 : bytes512)(s, from, to);
+        (s->kind == BK_LOAD ? image_f512 : image_b512)(s, from, to);
     } else if (s->kind == BK_MAXPOOL || s->kind == BK_AVGPOOL) {
         pool_range512(s, from, to);
     } else if (s->image_pixels) { /* a block of pixels must not cross images: each has weights of its own */

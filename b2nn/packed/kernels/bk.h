@@ -40,7 +40,7 @@ typedef struct {
     int32_t u8_zero, bit_planes;
     float u8_inverse; /* 1 / scale */
     int32_t taps, pixel_words; /* of Q: length of `tap`, and 64-bit words of an input pixel; 0 where it does not apply */
-    int32_t reserved;
+    int32_t row;               /* output pixels of a row: they lie side by side, and so do what `load` reads */
 
     const void *input;
     const int32_t *in;      /* (pixels) lane of the window's first tap in the input */
