@@ -106,6 +106,22 @@ def test_correlations_gates_and_shortcuts_in_a_row():
     assert found == [Compare, Mean, Conv, Conv, Gate, Conv]
 
 
+def test_shortcuts_that_are_read_once_more():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convs = nn.ModuleList(nn.Conv2d(16, 16, 3, padding=1) for _ in range(4))
+
+        def forward(self, x):
+            first = self.convs[0](x)
+            second = self.convs[1](first) + first  # the conv reads what it adds
+            third = self.convs[2](second) + second
+            return self.convs[3](third) + third, second
+
+    model = settled(Residual())
+    assert_equal(pack(model), model, torch.randn(1, 16, 9, 12))
+
+
 def test_what_else_reads_parts_of_a_correlation_still_can():
     class Other(nn.Module):
         def forward(self, kernel, x):
