@@ -115,7 +115,7 @@ def test_shortcuts_that_are_read_once_more():
         def forward(self, x):
             first = self.convs[0](x)
             second = self.convs[1](first) + first  # the conv reads what it adds
-            third = self.convs[2](second) + second
+            third = self.convs[2](F.relu(second)) + second
             return self.convs[3](third) + third, second
 
     model = settled(Residual())
