@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml setup.py $(wildcard b2nn/packed/kernels/*)
 # Runs that are finished are kept and unfinished ones go on, so a demo that was interrupted loses nothing.
 demo: $(INSTALLED)
 	$(PY) tools/train_tracker.py --budget 0.3 --baselines --work-dir $(DEMO) --resume
-	$(PY) eval/run_got10k.py --work-dir $(DEMO) --out $(DEMO)/eval
+	$(PY) eval/run_got10k.py --work-dir $(DEMO) --ready --out $(DEMO)/eval
 	$(PY) eval/report.py --results $(DEMO)/eval --out $(DEMO)/report
 	$(PY) tools/demo.py --source $(SEQUENCE) --init-box "$$(head -n 1 $(SEQUENCE)/groundtruth.txt)" \
 		--checkpoint $(DEMO)/mixbin-0.3/checkpoint.pth --out $(DEMO)/tracked.mp4 --csv $(DEMO)/tracked.csv \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 from collections import Counter
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ def make_parser(usage: str) -> argparse.ArgumentParser:
         help="evaluate every finished run below this folder (default: %(default)s)")
     add("--checkpoint", type=Path, action="append", metavar="FILE",
         help="evaluate this checkpoint instead of the runs of --work-dir; may be repeated")
+    add("--ready", action="store_true", help="also evaluate the tracker that comes with the package")
     add("--peers", type=lambda text: [name for name in text.split(",") if name], default=[], metavar="NAME,...",
         help="also evaluate csrt, kcf, mil, nanotrack_v2, nanotrack_v3")
     add("--peers-only", action="store_true", help="evaluate the peers and nothing else")
@@ -153,6 +155,7 @@ def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec]
     from b2nn.packed.file import is_packed
     from tracker.errors import TrackerError
     from tracker.packed import choose_packed, how
+    from tracker.ready import READY_MODEL
     from tracker.runs import find_runs
 
     if args.peers_only and (not args.peers or args.checkpoint):
@@ -163,9 +166,13 @@ def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec]
         from eval.peers import find_peers
 
         peers, notes = find_peers(args.peers, args.nanotrack, threads)
-    own_wanted = args.checkpoint or not args.peers or (not args.peers_only and find_runs(args.work_dir))
+    others = args.peers or args.ready
+    own_wanted = args.checkpoint or not others or (not args.peers_only and find_runs(args.work_dir))
     packed = choose_packed(args.packed, args.device)
     own = find_trackers(args.work_dir, args.checkpoint or [], packed) if own_wanted else []
+    if args.ready:
+        (ready,) = find_trackers(args.work_dir, [READY_MODEL], packed)
+        own = [*own, dataclasses.replace(ready, name="ready")]
     trackers = [*own, *peers]
     if own:
         files = args.checkpoint or []

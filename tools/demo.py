@@ -8,6 +8,7 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from tracker.cli import Parser, run
+from tracker.ready import READY_MODEL
 
 
 def main() -> int:
@@ -17,7 +18,8 @@ def main() -> int:
     add("--init-box", metavar="X,Y,W,H", help="target in the first frame, 0-based pixels (default: draw it)")
     add("--out", type=Path, metavar="FILE", help="annotated video (.mp4, .avi, .mkv, .mov)")
     add("--csv", type=Path, metavar="FILE", help="table of boxes: frame,x,y,w,h,score,lost,ms")
-    add("--checkpoint", type=Path, help="tracker (default: the most recent run in work_dirs/)")
+    add("--checkpoint", type=Path, default=READY_MODEL,
+        help="tracker (default: the one that comes with the package)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
     add("--packed", action=BooleanOptionalAction,
         help="run the network packed (default: on the CPU where the compiled kernels are)")

@@ -1,0 +1,34 @@
+"""The tracker: its network, its training, and `SiameseTracker`, which follows one target through a video.
+
+    import tracker
+    t = tracker.load()
+    t.init(frame, box)
+    box, score, lost = t.update(next_frame)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracker.online import SiameseTracker
+
+__all__ = ["load"]
+
+
+def load(checkpoint: str | Path | None = None, device: str = "cpu") -> SiameseTracker:
+    """A tracker to `init` and `update`.
+
+    Args:
+        checkpoint: what training or export wrote; None: the tracker that comes with the package.
+        device: a packed tracker, as the package's is, runs on the CPU only.
+
+    Raises:
+        tracker.errors.CheckpointError: the file cannot be read or holds something else.
+    """
+    from tracker.online import load_tracker
+    from tracker.packed import choose_packed
+    from tracker.ready import READY_MODEL
+
+    return load_tracker(Path(checkpoint or READY_MODEL), device, choose_packed(None, device))

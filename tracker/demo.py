@@ -18,7 +18,7 @@ from tracker.device import require_device
 from tracker.errors import TrackerError
 from tracker.online import load_tracker
 from tracker.packed import PackedTrackerNetwork, choose_packed, how
-from tracker.runs import find_runs
+from tracker.ready import READY_MODEL
 from tracker.video import SUFFIXES, open_source, track_video
 
 WINDOW = "b2track: q ends"
@@ -33,7 +33,7 @@ class DemoOptions:
     init_box: str | None
     out: Path | None
     csv: Path | None
-    checkpoint: Path | None
+    checkpoint: Path = READY_MODEL
     device: str = "cpu"
     display: bool = True
     overwrite: bool = False
@@ -57,9 +57,8 @@ def run_demo(options: DemoOptions) -> int:
     if not display and not options.out and not options.csv:
         raise TrackerError("--out: needed (or --csv), because there is no display to show the result on")
     require_device(options.device)
-    checkpoint = options.checkpoint or most_recent_checkpoint(Path("work_dirs"))
     packed = choose_packed(options.packed, options.device)
-    tracker = load_tracker(checkpoint, options.device, packed)
+    tracker = load_tracker(options.checkpoint, options.device, packed)
     source = open_source(options.source)
     if box is None:
         box = _draw_box(source.first)
@@ -68,21 +67,6 @@ def run_demo(options: DemoOptions) -> int:
     show = _show if display else None
     with _frame_bar(source.count) as on_frame:
         return track_video(tracker, source, box, options.out, options.csv, show, on_frame)
-
-
-def most_recent_checkpoint(work_dir: Path) -> Path:
-    """The checkpoint of the run that finished last; says on stderr which.
-
-    Raises:
-        TrackerError: there is no finished run.
-    """
-    runs = find_runs(work_dir)
-    if not runs:
-        raise TrackerError(f"--checkpoint: none given and no trained tracker in {work_dir}/; "
-                           "train one with tools/train_tracker.py")
-    run = max(runs, key=lambda run: run.checkpoint.stat().st_mtime)
-    print(f"tracker: {run.name}, the most recent in {work_dir}/", file=sys.stderr)
-    return run.checkpoint
 
 
 def has_display() -> bool:

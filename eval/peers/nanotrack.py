@@ -80,10 +80,8 @@ class NanoTrack:
 
     def update(self, frame: np.ndarray) -> Result:
         """Find the target in the next frame."""
-        side = context_side(*self.size)
-        zoom = TEMPLATE / side
-        features = self.backbone.run(None, {"input": self._crop(frame, side * SEARCH / TEMPLATE, SEARCH)})[0]
-        logits, distances = self.head.run(None, {"input1": self.template, "input2": features})
+        zoom = TEMPLATE / context_side(*self.size)
+        logits, distances = self.respond(self.crop_search(frame))
         score = expit(logits[0, 1] - logits[0, 0])  # (H, W), softmax of background and target
         left, top, right, bottom = distances[0].astype(np.float64) / zoom  # each (H, W), image pixels
 
@@ -100,6 +98,16 @@ class NanoTrack:
         self.centre = np.clip(self.centre + centre[:, row, column], 0, bound)
         self.size = np.clip(self.size * (1 - rate) + size[:, row, column] * rate, MIN_SIZE, bound)
         return Result(np.concatenate([self.centre - self.size / 2, self.size]), float(score[best]))
+
+    def crop_search(self, frame: np.ndarray) -> np.ndarray:
+        """What `respond` takes, (1, 3, SEARCH, SEARCH) float32, of the region around the last box."""
+        return self._crop(frame, context_side(*self.size) * SEARCH / TEMPLATE, SEARCH)
+
+    def respond(self, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The network's maps: (1, 2, H, W) logits of ground and target, (1, 4, H, W) distances to the sides."""
+        features = self.backbone.run(None, {"input": crop})[0]
+        logits, distances = self.head.run(None, {"input1": self.template, "input2": features})
+        return logits, distances
 
     def _crop(self, frame: np.ndarray, side: float, pixels: int) -> np.ndarray:
         """The square around the target as (1, 3, pixels, pixels) float32, 0 to 255; whole pixels, as the reference."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.errors import DataError
+from tracker.export import onnx_session
 
 if TYPE_CHECKING:
     import onnx
@@ -75,9 +76,6 @@ def session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSessio
         DataError: the package is not installed.
     """
     try:
-        import onnxruntime
+        return onnx_session.session(model, threads)
     except ImportError as error:
         raise DataError(f"ONNX files need onnxruntime; {_REMEDY}") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

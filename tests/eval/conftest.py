@@ -12,6 +12,7 @@ from datasets.sequence import Sequence
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+from nanotrack_files import write_nanotrack
 from stand_ins import truth, write_frames
 
 
@@ -38,3 +39,14 @@ def got10k_root(tmp_path) -> Path:
             np.savetxt(root / split / name / "groundtruth.txt", rows, fmt="%.4f", delimiter=",")
         (root / split / "list.txt").write_text("\n".join(names) + "\n")
     return root
+
+
+@pytest.fixture(scope="session")
+def nanotrack_folder(tmp_path_factory) -> Path:
+    """The four files of `find_peers`."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path_factory.mktemp("nanotrack")
+    write_nanotrack(folder, "nanotrackv2", 16)
+    write_nanotrack(folder, "nanotrackv3", 15)
+    return folder

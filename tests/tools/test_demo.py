@@ -13,6 +13,7 @@ from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.cli import run
 from tracker.errors import TrackerError
 from tracker.models import build_network
+from tracker.ready import READY_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = dict(
@@ -38,18 +39,19 @@ def place(tmp_path, monkeypatch):
 
 
 def options(**changes) -> demo.DemoOptions:
-    given = dict(source="frames", init_box="50,40,30,30", out=Path("out.mp4"), csv=None, checkpoint=None)
+    given = dict(source="frames", init_box="50,40,30,30", out=Path("out.mp4"), csv=None,
+                 checkpoint=Path("work_dirs/fp/checkpoint.pth"))
     return demo.DemoOptions(**given | changes)
 
 
-def test_one_command_makes_video_and_table(place):
+def test_one_command_makes_video_and_table_with_the_tracker_of_the_package(place):
     done = subprocess.run(
         [sys.executable, ROOT / "tools/demo.py", "--source", "frames", "--init-box", "50,40,30,30",
          "--out", "out.mp4", "--csv", "out.csv"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "4 frames tracked out.mp4 out.csv\n"
-    first, second = done.stderr.splitlines()
-    assert first == "tracker: fp, the most recent in work_dirs/" and second.startswith("networks run ")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("networks run packed")
     assert len((place / "out.csv").read_text().splitlines()) == 5
     assert (place / "out.mp4").stat().st_size > 0
 
@@ -97,9 +99,9 @@ def test_existing_files_are_replaced_when_asked(place):
     assert (place / "out.mp4").read_bytes() != b"old"
 
 
-def test_without_a_trained_tracker_the_remedy_is_named(tmp_path):
-    with pytest.raises(TrackerError, match=r"tools/train_tracker\.py"):
-        demo.most_recent_checkpoint(tmp_path)
+def test_without_a_checkpoint_the_tracker_of_the_package_is_used():
+    assert demo.DemoOptions("video.mp4", None, None, None).checkpoint == READY_MODEL
+    assert READY_MODEL.is_file() and READY_MODEL.stat().st_size < 2**20
 
 
 def test_with_a_display_the_box_is_drawn_and_the_result_shown(place, monkeypatch):

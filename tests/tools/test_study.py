@@ -121,7 +121,7 @@ def test_a_full_precision_tracker_of_other_data_is_refused(folder, call):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "nonsense"], "no such study; choose activations, long, methods"),
+    (["--config", "nonsense"], "no such study; choose activations, budget_keeping, long, methods"),
     (["--only", "magic"], "--only magic: no such variant; there are taken over, full precision"),
     (["--workers", "0"], "--workers 0"),
     (["--got10k", "nowhere"], "nowhere"),

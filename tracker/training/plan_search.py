@@ -30,7 +30,7 @@ from tracker.training.job import Job, distillation, granularity, recipe
 from tracker.training.module import PairTrainer
 from tracker.training.phase import PhaseSettings, run_phase
 from tracker.training.ranks import say
-from tracker.training.runs import ALL_SECTIONS, plain, run_config, write_json
+from tracker.training.runs import ALL_SECTIONS, field_of, plain, run_config, write_json
 from tracker.typed import typed
 
 
@@ -75,7 +75,7 @@ def find_plan(job: Job, method: str, budget: float | None, folder: Path, label: 
 def state_file(job: Job, method: str, teacher: Network) -> Path:
     """Where searches by `method` from these weights keep what they worked out, whatever their budget."""
     config = run_config(job, method, None)
-    facts = {name: plain(config[name]) for name in ALL_SECTIONS}
+    facts = {name: plain(field_of(config, name)) for name in ALL_SECTIONS}
     for own in ("method", "budget", "metric", "widths"):
         facts["run"].pop(own, None)
     digest = hashlib.sha256(json.dumps([facts, fingerprint(teacher)], sort_keys=True).encode()).hexdigest()

@@ -76,7 +76,7 @@ class RunFolder:
             raise TrackerError(f"{self.path}: holds an unfinished run; go on with --resume or choose another "
                                "--work-dir")
         stored, wanted = Config.fromfile(file), Config.fromstring(config.pretty_text, ".py")
-        difference = first_difference(*({name: _field(one, name) for name in self.sections}
+        difference = first_difference(*({name: field_of(one, name) for name in self.sections}
                                         for one in (stored, wanted)))
         if difference:
             raise TrackerError(f"{file}: the run was made with another {difference}; choose another --work-dir")
@@ -183,7 +183,7 @@ def plain(section: Any) -> Any:
     return json.loads(json.dumps(section))
 
 
-def _field(config: Config, name: str) -> Any:
+def field_of(config: Config, name: str) -> Any:
     """A section, or a field by its dotted name; None where it has its default."""
     section, _, field = name.partition(".")
     return config[section].get(field) if field else config[section]

@@ -1,0 +1,1 @@
+"""How long trackers take for a frame: contestants made, timed in turns, and shown."""

@@ -1,0 +1,54 @@
+"""What is timed of a tracker: its network alone, and whole updates."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from typing import Any
+
+import torch
+
+from eval.benchmarking.footage import Footage
+from eval.benchmarking.timing import Call
+from eval.peers.nanotrack import NanoTrack
+from tracker.export.onnx_tracker import OnnxNetwork
+from tracker.online import SiameseTracker
+
+Racer = SiameseTracker | NanoTrack
+
+
+def network_calls(racer: Racer, footage: Footage) -> list[Call]:
+    """The whole network on the search crop of each frame but the first, in the layout that its runtime takes."""
+    if isinstance(racer, NanoTrack):
+        racer.init(footage.frames[0], footage.boxes[0])
+        return [partial(racer.respond, racer.crop_search(frame)) for frame in footage.frames[1:]]
+    network = racer.network
+    with torch.inference_mode():
+        kernel = network.embed(footage.template(network.config.template_size))
+    searches = footage.searches(racer)
+    if isinstance(network, OnnxNetwork):
+        searches = [search.contiguous() for search in searches]
+    return [partial(_inferred, network, kernel, search) for search in searches]
+
+
+def update_calls(racer: Racer, footage: Footage) -> list[Call]:
+    """An update in each frame but the first, each from the true box of the frame before.
+
+    So all contestants cut out the same regions, wherever their weights would have led them.
+    """
+    calls: list[Call] = []
+    for before, frame, box in zip(footage.frames, footage.frames[1:], footage.boxes, strict=False):
+        shown = copy.copy(racer)
+        shown.init(before, box)
+        calls.append(partial(_update, shown, frame))
+    return calls
+
+
+@torch.inference_mode()
+def _inferred(network: Any, kernel: torch.Tensor, search: torch.Tensor) -> object:
+    return network(kernel, search)
+
+
+def _update(shown: Racer, frame: Any) -> object:
+    # What a tracker remembers are attributes that updates set anew, so a shallow copy keeps `shown` as it is.
+    return copy.copy(shown).update(frame)
