@@ -110,13 +110,13 @@ def test_shortcuts_that_are_read_once_more():
     class Residual(nn.Module):
         def __init__(self):
             super().__init__()
-            self.convs = nn.ModuleList(nn.Conv2d(16, 16, 3, padding=1) for _ in range(3))
+            self.convs = nn.ModuleList(nn.Conv2d(16, 16, 3, padding=1) for _ in range(4))
 
         def forward(self, x):
             first = self.convs[0](x)
             second = self.convs[1](first) + first  # the conv reads what it adds
-            third = self.convs[2](F.relu(second)) + second
-            return third, second
+            third = self.convs[2](second) + second
+            return self.convs[3](F.relu(third)) + third, third
 
     model = settled(Residual())
     assert_equal(pack(model), model, torch.randn(1, 16, 9, 12))
