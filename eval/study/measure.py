@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from eval.dataset import Dataset
 from eval.runner import Settings, checkpoint_spec, evaluate
 from eval.table import make_entry
 from tracker.online import load_tracker
+from tracker.packed import choose_packed
 
 
 def measure(checkpoint: Path, benchmarks: list[Dataset], out: Path, device: str, threads: int) -> dict[str, Any]:
-    """Track every sequence of the benchmarks, in one other process.
+    """Track every sequence of the benchmarks, in one other process, packed where that can be: the same boxes, sooner.
 
     Args:
         out: for the result files, a folder a benchmark.
@@ -26,7 +28,8 @@ def measure(checkpoint: Path, benchmarks: list[Dataset], out: Path, device: str,
         DataError, TrackerError: a benchmark or the checkpoint cannot be read, or tracking failed; names which.
     """
     starts = multi_start.Options()
-    spec = checkpoint_spec("tracker", checkpoint, load_tracker)
+    packed = choose_packed(None, device)
+    spec = checkpoint_spec("tracker", checkpoint, partial(load_tracker, packed=packed), form="packed" if packed else "")
     found = {}
     for dataset in benchmarks:
         sequences = dataset.sequences()

@@ -55,7 +55,8 @@ def fit(job: Job, phase: str, folder: Path, label: str, trainer: PairTrainer | M
     if count is None:
         count = BATCHNORM_BATCHES
     if count:
-        reestimate_batchnorm(trainer.network, loader(job, phase, count), forward)
+        with torch.compiler.set_stance("force_eager"):  # too few passes to compile anew for
+            reestimate_batchnorm(trainer.network, loader(job, phase, count), forward)
     trainer.network.cpu()
     return seconds
 
