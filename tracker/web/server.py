@@ -88,10 +88,11 @@ class Server:
             given = request.path.split("/")[1]
             if not hmac.compare_digest(given.encode(), self.token.encode()):
                 raise web.HTTPForbidden(text="The address lacks the token: use the one that the server has printed.")
-        elif _name(f"//{request.host}") not in _LOCAL_NAMES:
+        elif _name(request.host) not in _LOCAL_NAMES:
             raise web.HTTPForbidden(text="Only pages of this machine are answered; start the server with --host.")
         asks = request.method == "POST" or "Upgrade" in request.headers
-        if asks and urlsplit(request.headers.get("Origin", "")).netloc != request.host:
+        # Either scheme: a proxy may speak https for the server.
+        if asks and request.headers.get("Origin") not in (f"http://{request.host}", f"https://{request.host}"):
             raise web.HTTPForbidden(text="Another page asked; only the server's own page may.")
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
@@ -215,9 +216,10 @@ def _own_address(host: str) -> str:
             return socket.gethostname()
 
 
-def _name(netloc: str) -> str | None:
+def _name(host: str) -> str | None:
+    """Of a Host header, without the port."""
     try:
-        return urlsplit(netloc).hostname
+        return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
 

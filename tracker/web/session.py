@@ -73,7 +73,8 @@ class Session:
         self._source: Source | None = None
         self._run: Run | None = None
         self._frame: np.ndarray | None = None
-        self._number, self._due, self._playing = 0, 0.0, False
+        self._number, self._due = 0, 0.0
+        self._playing = self._over = False
         self._in_flight: set[int] = set()
 
     async def serve(self) -> None:
@@ -159,6 +160,7 @@ class Session:
                 raise
             except (TrackerError, DataError) as error:
                 await self._say(str(error))
+                await self._tell_state()
 
     async def _obey(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Open):
@@ -168,7 +170,7 @@ class Session:
         elif isinstance(message, protocol.Select):
             await self._select(message.box)
         elif isinstance(message, protocol.Play):
-            self._playing, self._due = self._source is not None, time.monotonic()
+            self._playing, self._due = self._source is not None and not self._over, time.monotonic()
             await self._tell_state()
         elif isinstance(message, protocol.Pause):
             await self._pause()
@@ -214,8 +216,8 @@ class Session:
         await self._send({"type": "chosen", "names": names})
 
     async def _select(self, box: np.ndarray) -> None:
-        if self._source is None or self._frame is None:
-            raise TrackerError("choose a video first")
+        if self._source is None or self._frame is None or self._over:
+            raise TrackerError("there is no video to go on with; choose one, or restart it")
         await self._begin(self._frame, box, None if self._source.live else self._source.fps)
         await self._show(force=True)
         await self._in_thread(self._run.record)
@@ -286,11 +288,11 @@ class Session:
 
     async def _ended(self) -> None:
         """Nothing follows in the source."""
-        self._playing = False
+        self._playing, self._over = False, True
         await self._show(force=True)
         await self._end_run()
-        await self._tell_state(ended=True)
-        require_whole(replace(self._source, name=Path(self._source.name).name), self._number + 1)
+        await self._tell_state()
+        require_whole(self._source, self._number + 1)
 
     async def _end_run(self) -> None:
         """Close the run, if there is one, and offer its files."""
@@ -312,9 +314,9 @@ class Session:
                 "videos": list_videos(self._videos), "cameras": list(self._cameras),
                 "limits": {"upload_bytes": limits.upload_bytes, "seconds": limits.seconds}}
 
-    async def _tell_state(self, ended: bool = False) -> None:
+    async def _tell_state(self) -> None:
         await self._send({"type": "state", "playing": self._playing, "tracking": self._run is not None,
-                          "ended": ended})
+                          "ended": self._over})
 
     async def _say(self, text: str, fatal: bool = False) -> None:
         try:

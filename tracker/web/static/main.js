@@ -70,8 +70,6 @@ const handlers = {
   },
   error({ text }) {
     say(text);
-    // A box that was refused: the frame is still held, so draw another.
-    if (device?.tracking && !device.seen) on.tracking = false;
   },
 };
 
