@@ -31,7 +31,7 @@ from tracker.web.trackers import Choice
 class Matcher:
     """Finds the place near the last one that looks most like the first box; the same every time."""
 
-    def __init__(self, reach: int = 16) -> None:
+    def __init__(self, reach: int = 48) -> None:
         self.reach = reach
 
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:
