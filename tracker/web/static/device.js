@@ -55,7 +55,7 @@ export class Device {
     this.seen = Math.max(this.seen, seen);
     const canvas = this.pictures.get(frame);
     for (const number of this.pictures.keys()) if (number <= frame) this.pictures.delete(number);
-    if (canvas && !this.frozen) this.show(canvas);
+    if (canvas && !this.frozen && frame >= this.start) this.show(canvas);
     return frame - this.start;
   }
 

@@ -51,7 +51,8 @@ const handlers = {
   },
   result(message) {
     const number = device?.answer(message);
-    if (on.tracking && message.lanes.length) measured(number, message.lanes, message.first);
+    // Answers of before the last box come late.
+    if (on.tracking && number >= 0 && message.lanes.length) measured(number, message.lanes, message.first);
   },
   state(message) {
     if (on.source?.kind !== "device") on.playing = message.playing;
