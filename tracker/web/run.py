@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -79,10 +79,15 @@ class Run:
         """What the page is told of the last frame, a lane each."""
         return [lane.describe() for lane in self.lanes]
 
-    def record(self) -> None:
-        """Write the last frame; apart from `follow`, so that no answer waits for it."""
-        for lane in self.lanes:
-            lane.recorder.write(self._frame, lane.result, lane.seconds)
+    def recording(self) -> Callable[[], None]:
+        """What writes the last frame; it may be called on another thread while the next frame is followed."""
+        frame, written = self._frame, [(lane.recorder, lane.result, lane.seconds) for lane in self.lanes]
+
+        def record() -> None:
+            for recorder, result, seconds in written:
+                recorder.write(frame, result, seconds)
+
+        return record
 
     def close(self) -> list[Path]:
         """End the recording; the videos and tables."""

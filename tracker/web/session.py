@@ -1,8 +1,8 @@
 """One page that is connected: its source, its trackers, its run.
 
 Three tasks share it. One reads messages and never waits for anything else, one does the work, one watches for
-idleness. All that computes or blocks runs on the session's own thread, so a session delays no other by more than the
-processor it uses.
+idleness. All that computes or blocks runs on the session's own two threads, one of which writes recorded files; so a
+session delays no other by more than the processor it uses.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ class Session:
         self._socket, self._choices, self._limits = socket, choices, limits
         self._videos, self._cameras = videos, cameras
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="session")
+        self._recorder = ThreadPoolExecutor(1, thread_name_prefix="recorder")
+        self._recording: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self._commands: deque[protocol.Message] = deque()
         self._newest: protocol.Frame | None = None
@@ -98,8 +100,10 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._let_go()
-            await self._in_thread(self._clean)
-            self._thread.shutdown(wait=False)
+            await self._in_thread(self._close_source)
+            await self._in_thread(self._clean, self._recorder)
+            for pool in (self._thread, self._recorder):
+                pool.shutdown(wait=False)
 
     def touch(self) -> None:
         """The page is alive."""
@@ -220,7 +224,7 @@ class Session:
             raise TrackerError("there is no video to go on with; choose one, or restart it")
         await self._begin(self._frame, box, None if self._source.live else self._source.fps)
         await self._show(force=True)
-        await self._in_thread(self._run.record)
+        await self._record()
         self._playing, self._due = True, time.monotonic()
         await self._tell_state()
 
@@ -244,7 +248,7 @@ class Session:
         await self._send({"type": "result", "frame": message.number, "seen": self._seen,
                           "first": message.box is not None, "lanes": self._run.describe() if self._run else []})
         if self._run is not None:
-            await self._in_thread(self._run.record)
+            await self._record()
 
     async def _next(self) -> None:
         """The next frame of a source of the server, when its time has come."""
@@ -267,7 +271,13 @@ class Session:
             await self._in_thread(lambda: self._run.follow(frame))
         await self._show()
         if self._run is not None:
-            await self._in_thread(self._run.record)
+            await self._record()
+
+    async def _record(self) -> None:
+        """Write the last frame while the next one is tracked; one at a time, so that none pile up."""
+        if self._recording is not None:
+            await self._recording
+        self._recording = asyncio.get_running_loop().run_in_executor(self._recorder, self._run.recording())
 
     async def _show(self, force: bool = False) -> None:
         """Send the held frame, unless the page has not shown the last ones yet."""
@@ -299,7 +309,7 @@ class Session:
         run, self._run = self._run, None
         if run is None:
             return
-        paths = await self._in_thread(run.close)
+        paths = await self._in_thread(run.close, self._recorder)
         self.files = {path.name: path for path in paths}
         await self._send({"type": "files", "files": [
             {"name": path.name, "bytes": path.stat().st_size, "url": f"download/{self.key}/{path.name}"}
@@ -330,10 +340,10 @@ class Session:
         send = self._socket.send_bytes if isinstance(message, bytes) else self._socket.send_json
         await asyncio.wait_for(send(message), self._limits.stall_seconds)
 
-    # On the session's thread.
+    # On the session's threads.
 
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+    async def _in_thread(self, call: Callable[[], T], pool: ThreadPoolExecutor | None = None) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool or self._thread, call)
 
     def _let_go(self) -> None:
         """Wake the thread where it waits for a camera."""
@@ -355,7 +365,6 @@ class Session:
     def _clean(self) -> None:
         if self._run is not None:
             self._run.close()
-        self._close_source()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

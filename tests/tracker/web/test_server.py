@@ -26,7 +26,8 @@ def raw(address, path, host=None):
     """The status line for a path that is sent as it is, without the tidying of a client."""
     port = int(address.split(":")[2].split("/")[0])
     with socket.create_connection(("127.0.0.1", port), 10) as line:
-        line.sendall(f"GET {path} HTTP/1.1\r\nHost: {host or f'127.0.0.1:{port}'}\r\nConnection: close\r\n\r\n".encode())
+        host = host or f"127.0.0.1:{port}"
+        line.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         return line.makefile("rb").readline().decode().split()[1]
 
 

@@ -15,7 +15,7 @@ from datasets.opencv import cv2
 from eval.boxes import iou
 from tests.tracker.web.conftest import CHOICES, jpeg, visit, write_video
 from tracker.video import COLUMNS, Source
-from tracker.web import protocol, session
+from tracker.web import session
 from tracker.web.limits import Limits
 from tracker.web.protocol import pack
 
@@ -329,8 +329,3 @@ def wait_until(condition, seconds=10):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
-
-
-def test_the_frame_limit_is_below_what_the_socket_takes():
-    assert len(pack({"frame": 0}, b"\0" * Limits().frame_bytes)) < 2 * Limits().frame_bytes
-    assert protocol.MAX_TEXT < Limits().frame_bytes

@@ -1,5 +1,6 @@
 """Which files can be opened: what lies in the folder, and nothing else."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +36,8 @@ def test_videos_of_the_folder_are_listed_and_no_others(folder):
 
 
 @pytest.mark.parametrize("name", [
-    "../outside.avi", "..\\outside.avi", "..%2Foutside.avi", "%2e%2e/outside.avi", "./a.avi", "b/../a.avi", "up/outside.avi",
+    "../outside.avi", "..\\outside.avi", "..%2Foutside.avi", "%2e%2e/outside.avi", "./a.avi", "b/../a.avi",
+    "up/outside.avi",
     "leads-out.avi", "up/in/a.avi", "", ".", "/", "a.avi/", "notes.txt", "A.AVI", "file:a.avi", "0",
 ])
 def test_other_names_are_refused(folder, name):
@@ -79,7 +81,5 @@ def test_a_cut_off_head_is_refused_without_the_servers_path(folder):
 
 @given(st.binary(max_size=20))
 def test_a_head_is_known_or_refused(head):
-    try:
+    with suppress(TrackerError):
         assert container(head) in (".mp4", ".mkv", ".avi", ".mpg")
-    except TrackerError:
-        pass

@@ -240,7 +240,7 @@ function render() {
 }
 
 function hint() {
-  if (on.drawing) return "Drag a box around the target, or use the arrow keys and enter.";
+  if (on.drawing) return `Drag a box around the target${matchMedia("(hover: none)").matches ? "." : ", or use the arrow keys and enter."}`;
   if (on.changed) return "The change of trackers counts from the next box.";
   if (on.ended) return "The video has ended. Its files are under Downloads.";
   if (on.source && !on.tracking) return "Draw a box around what is to be tracked.";
