@@ -153,7 +153,7 @@ class Server:
                     if read > limit:
                         raise too_large
                     file.write(chunk)
-                    session.touch()
+                    session.inbox.touch()
             with part.open("rb") as file:
                 suffix = container(file.read(HEAD_BYTES))
             return part.rename(part.with_suffix(suffix))
@@ -167,7 +167,7 @@ class Server:
         path = session.files.get(request.match_info["name"]) if session else None
         if path is None or not path.is_file():
             raise web.HTTPNotFound(text="No such file; files go with the page that made them.")
-        session.touch()
+        session.inbox.touch()
         return web.FileResponse(path, headers={"Content-Disposition": f'attachment; filename="{path.name}"'})
 
     async def _close(self, app: web.Application) -> None:

@@ -11,7 +11,6 @@ import asyncio
 import secrets
 import shutil
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,12 +25,12 @@ from tracker.errors import TrackerError
 from tracker.newest import NewestFrames
 from tracker.video import Source, open_source, require_whole
 from tracker.web import protocol
+from tracker.web.inbox import Inbox
 from tracker.web.limits import Limits
 from tracker.web.run import Run
 from tracker.web.trackers import Choice
 from tracker.web.videos import find_video, list_videos, open_video
 
-_MAX_COMMANDS = 16
 _WAIT_SECONDS = 0.02
 T = TypeVar("T")
 
@@ -63,11 +62,7 @@ class Session:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="session")
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="recorder")
         self._recording: asyncio.Future[None] | None = None
-        self._wake = asyncio.Event()
-        self._commands: deque[protocol.Message] = deque()
-        self._newest: protocol.Frame | None = None
-        self._seen = -1
-        self._touched = time.monotonic()
+        self.inbox = Inbox(limits)
         self._chosen: tuple[str, ...] = (next(iter(choices)),)
         self._reset()
 
@@ -77,7 +72,7 @@ class Session:
         self._frame: np.ndarray | None = None
         self._number, self._due = 0, 0.0
         self._playing = self._over = False
-        self._in_flight: set[int] = set()
+        self.inbox.unshown.clear()
 
     async def serve(self) -> None:
         """Until the page goes, or must."""
@@ -105,43 +100,19 @@ class Session:
             for pool in (self._thread, self._recorder):
                 pool.shutdown(wait=False)
 
-    def touch(self) -> None:
-        """The page is alive."""
-        self._touched = time.monotonic()
-
     # What comes in.
 
     async def _read(self) -> None:
         async for message in self._socket:
-            self.touch()
-            if message.type is WSMsgType.TEXT:
-                self._take(protocol.parse(message.data))
-            elif message.type is WSMsgType.BINARY:
-                self._take_frame(protocol.parse_frame(message.data))
-            self._wake.set()
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                self.inbox.put(message.data)
             await asyncio.sleep(0)  # a flood of messages must not keep the other sessions waiting
         if self._socket.close_code == WSCloseCode.MESSAGE_TOO_BIG:
             raise SessionEnd("a message was too large")
 
-    def _take(self, message: protocol.Message) -> None:
-        if isinstance(message, protocol.Shown):
-            self._in_flight.discard(message.frame)
-            return
-        if len(self._commands) >= _MAX_COMMANDS:
-            raise protocol.ProtocolError("more messages than can be answered")
-        self._commands.append(message)
-
-    def _take_frame(self, frame: protocol.Frame) -> None:
-        """Keep the newest frame only, but never drop one with a box for one without."""
-        if len(frame.jpeg) > self._limits.frame_bytes:
-            raise SessionEnd(f"a frame of the camera is larger than {self._limits.frame_bytes >> 10} KiB")
-        self._seen = frame.number
-        if self._newest is None or self._newest.box is None or frame.box is not None:
-            self._newest = frame
-
     async def _watch(self) -> None:
         idle = self._limits.idle_seconds
-        while (left := self._touched + idle - time.monotonic()) > 0:
+        while (left := self.inbox.touched + idle - time.monotonic()) > 0:
             await asyncio.sleep(left)
         raise SessionEnd(f"closed after {_spoken(idle)} without use")
 
@@ -149,17 +120,16 @@ class Session:
 
     async def _work(self) -> None:
         while True:
-            await self._wake.wait()
+            await self.inbox.wake.wait()
             try:
-                if self._commands:
-                    await self._obey(self._commands.popleft())
-                elif self._newest is not None:
-                    frame, self._newest = self._newest, None
+                if command := self.inbox.command():
+                    await self._obey(command)
+                elif frame := self.inbox.frame():
                     await self._device_frame(frame)
                 elif self._playing:
                     await self._next()
                 else:
-                    self._wake.clear()
+                    self.inbox.wake.clear()
             except protocol.ProtocolError:
                 raise
             except (TrackerError, DataError) as error:
@@ -245,7 +215,7 @@ class Session:
             await self._begin(frame, message.box, None)
         elif self._run is not None:
             await self._in_thread(lambda: self._run.follow(frame))
-        await self._send({"type": "result", "frame": message.number, "seen": self._seen,
+        await self._send({"type": "result", "frame": message.number, "seen": self.inbox.seen,
                           "first": message.box is not None, "lanes": self._run.describe() if self._run else []})
         if self._run is not None:
             await self._record()
@@ -281,11 +251,11 @@ class Session:
 
     async def _show(self, force: bool = False) -> None:
         """Send the held frame, unless the page has not shown the last ones yet."""
-        if len(self._in_flight) >= self._limits.in_flight and not force:
+        if len(self.inbox.unshown) >= self._limits.in_flight and not force:
             return
         frame, number = self._frame, self._number
         jpeg = await self._in_thread(lambda: protocol.encode(frame, self._limits.picture_side))
-        self._in_flight.add(number)
+        self.inbox.unshown.add(number)
         await self._send(protocol.pack({"type": "picture", "frame": number, "width": frame.shape[1],
                                         "height": frame.shape[0],
                                         "lanes": self._run.describe() if self._run else []}, jpeg))

@@ -76,7 +76,8 @@ class Blinker(Matcher):
         return Result(before, 0.05, True) if self.frames // 10 % 3 == 2 else result
 
 
-CHOICES = (Choice("matcher", "template matching", Matcher), Choice("blinker", "loses it at times", Blinker))
+CHOICES = (Choice("matcher", "template matching", Matcher), Choice("blinker", "loses it at times", Blinker),
+           Choice("runs/" + "with-a-long-name/" * 5, "", Matcher))
 
 
 @pytest.fixture(scope="session")

@@ -165,6 +165,7 @@ def test_two_trackers_side_by_side(page, sequence):
     page.check("#compare")
     page.click("text=target.avi")
     draw_what_is_seen(page, sequence[1])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1200
     left, right = (page.locator(f".pane.{name}").bounding_box() for name in "ab")
     assert left["y"] == right["y"] and left["x"] + left["width"] <= right["x"]
     page.wait_for_selector(".pane.b .overlay[data-lost=true]")
