@@ -194,6 +194,26 @@ def test_a_target_found_again_is_glided_to(page):
     assert boxes[0] < 50 and boxes[1:] == [100, 200]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_box_is_painted_where_it_is(page, lost):
+    painted = page.evaluate("""async (lost) => {
+      const { Pane } = await import("./pane.js");
+      const pane = new Pane(document.querySelector(".pane.a"));
+      pane.resize(320, 240);
+      pane.update({ box: [80, 60, 160, 90], score: 0.5, lost, ms: 1 }, 0, false);
+      const { width, height } = pane.overlay;
+      const { data } = pane.overlay.getContext("2d").getImageData(0, 0, width, height);
+      const seen = [...Array(width * height).keys()].filter((place) => data[4 * place + 3] > 0);
+      const xs = seen.map((place) => place % width), ys = seen.map((place) => Math.floor(place / width));
+      const ends = (values) => values.reduce(([a, b], one) => [Math.min(a, one), Math.max(b, one)], [1e9, 0]);
+      const full = 2 * (80 + 45) * 2 * 6.5 * (width / 320);
+      const unit = width / 320;
+      return [ends(xs).map((x) => x / unit), ends(ys).map((y) => y / unit), seen.length / full];
+    }""", lost)
+    assert np.abs(np.subtract(painted[:2], [(80, 240), (60, 150)])).max() < 3
+    assert (painted[2] < 0.85) == lost  # dashed
+
+
 def test_a_finished_run_can_be_downloaded_and_played(page, sequence, tmp_path):
     page.click("text=target.avi")
     draw_what_is_seen(page, sequence[1])
