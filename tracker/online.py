@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -82,6 +83,15 @@ class SiameseTracker:
         else:
             self.localize = AnchorFreeLocalizer(network, typed(AnchorFreeOptions, options, "tracking"))
         self._target: Target | None = None
+
+    def __copy__(self) -> SiameseTracker:
+        """A tracker of its own, in the same state, that shares the weights; it may run in another thread."""
+        twin = SiameseTracker.__new__(SiameseTracker)
+        twin.__dict__ |= self.__dict__
+        if isinstance(self.network, PackedTrackerNetwork):  # has maps that two threads must not write at once
+            twin.network, twin.localize = self.network.twin(), copy.copy(self.localize)
+            twin.localize.network = twin.network
+        return twin
 
     @torch.inference_mode()
     def init(self, frame: np.ndarray, box: np.ndarray) -> None:

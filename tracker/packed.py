@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,10 @@ class PackedTrackerNetwork(nn.Module):
         self._grid = None if isinstance(shape, SiamFC) else shape.grid()
         # Trackers ask a network's parameters where it runs.
         self.place = nn.Parameter(torch.empty(0), requires_grad=False)
+
+    def twin(self) -> PackedTrackerNetwork:
+        """The same weights, with maps of its own: for another thread."""
+        return PackedTrackerNetwork(copy.copy(self.packed))
 
     def grid(self) -> Tensor | None:
         """As the network's own; None of SiamFC."""

@@ -114,7 +114,8 @@ def track_video(
     start = time.perf_counter()
     tracker.init(source.first, box)
     result, frame = Result(box, 1.0, False), source.first
-    with _stop_on_interrupt() as stop, _output(video, table, source) as write:
+    size = source.first.shape[1], source.first.shape[0]
+    with _stop_on_interrupt() as stop, recording(video, table, source.fps, size) as write:
         seconds = smoothed = time.perf_counter() - start
         for number in range(sys.maxsize):
             drawn = draw(frame, result, 1 / smoothed)
@@ -126,7 +127,7 @@ def track_video(
                 raise KeyboardInterrupt
             following = next(source.rest, None)
             if following is None:
-                _require_whole(source, number + 1)
+                require_whole(source, number + 1)
                 break
             frame = following
             start = time.perf_counter()
@@ -179,15 +180,23 @@ def _table_writer(files: ExitStack, path: Path) -> Write:
 
 
 @contextmanager
-def _output(video: Path | None, table: Path | None, source: Source) -> Iterator[Write]:
-    """Open both files under partial names and yield what writes a frame; whole files get their names."""
+def recording(video: Path | None, table: Path | None, fps: float, size: tuple[int, int]) -> Iterator[Write]:
+    """Open annotated video and table under partial names and yield what writes a frame; whole files get their names.
+
+    Args:
+        video, table: where they are written, or None.
+        fps: frames a second of the video.
+        size: its width and height, pixels; frames of another size are scaled.
+
+    Raises:
+        TrackerError: the video cannot be written.
+    """
     writers: list[Write] = []
-    size = source.first.shape[1], source.first.shape[0]
     paths = [path for path in (video, table) if path]
     try:
         with ExitStack() as files:
             if video:
-                writers.append(_video_writer(files, video, source.fps, size))
+                writers.append(_video_writer(files, video, fps, size))
             if table:
                 writers.append(_table_writer(files, table))
 
@@ -238,8 +247,13 @@ def _decode(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
         capture.release()
 
 
-def _require_whole(source: Source, frames: int) -> None:
-    """Containers may be off by a frame or two, and some only estimate from the duration."""
+def require_whole(source: Source, frames: int) -> None:
+    """Check that a source which has ended after so many frames was whole.
+
+    Raises:
+        TrackerError: it announced clearly more. Containers may be off by a frame or two, and some only estimate from
+            the duration.
+    """
     if source.count is not None and source.count - frames > max(2, 0.02 * source.count):
         raise TrackerError(
             f"--source {source.name}: cut or damaged, only {frames} of its {source.count} frames are readable"

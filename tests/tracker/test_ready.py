@@ -1,6 +1,8 @@
 """The tracker that comes with the package."""
 
+import copy
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -31,3 +33,21 @@ def test_its_card_is_of_this_file():
 
 def test_it_is_well_under_a_megabyte():
     assert READY_MODEL.stat().st_size < 2**20
+
+
+def test_copies_share_weights_and_run_in_threads_of_their_own():
+    first = tracker.load()
+    boxes = np.array([(60 + 4 * step, 50 + 3 * step, 40.0, 30.0) for step in range(12)])
+    frames = [red_frame(box, (240, 320)) for box in boxes]
+    first.init(frames[0], boxes[0])
+    expected = [copy.copy(first).update(frames[1]).box, *follow(copy.copy(first), frames[1:])]
+    np.testing.assert_array_equal(expected[0], expected[1])
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: follow(copy.copy(first), frames[1:]), range(4)):
+            np.testing.assert_array_equal(found, expected[1:])
+    own, other = (one.network.packed.programs["features"] for one in (first, copy.copy(first)))
+    assert own is other
+
+
+def follow(one, frames):
+    return [one.update(frame).box for frame in frames]
