@@ -49,7 +49,8 @@ def test_it_prints_an_address_with_a_token_answers_and_ends_clean(place):
 
 def test_trackers_are_the_packages_and_the_finished_runs_the_latest_first_or_those_named(place):
     assert [(one.name, one.note) for one in find_choices(place / "work_dirs", [], "cpu")] == [
-        ("ready", "comes with the package"), ("mixbin-0.3", "mixbin, 30% of the full-precision FLOPs"), ("fp", "full precision")]
+        ("ready", "comes with the package"), ("mixbin-0.3", "mixbin, 30% of the full-precision FLOPs"),
+        ("fp", "full precision")]
     named = [place / "work_dirs/fp/checkpoint.pth", place / "other/fp/checkpoint.pth"]
     named[1].parent.mkdir(parents=True)
     named[1].write_bytes(named[0].read_bytes())
