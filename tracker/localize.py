@@ -166,9 +166,9 @@ class ScaleSearchLocalizer:
 
 
 def _to_batch(patches: list[np.ndarray], device: torch.device) -> torch.Tensor:
-    """(N, 3, size, size) float32 in channels-last order, which is how OpenCV lays pixels out."""
-    batch = torch.from_numpy(np.stack(patches)).to(device).permute(0, 3, 1, 2)
-    return batch.float()
+    """(N, 3, size, size) uint8 in channels-last order, which is how OpenCV lays pixels out."""
+    batch = patches[0][None] if len(patches) == 1 else np.stack(patches)
+    return torch.from_numpy(batch).to(device).permute(0, 3, 1, 2)
 
 
 def _arrays(predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -101,7 +101,7 @@ class SiameseTracker:
         size = self.network.config.template_size
         patch = crop(image, template_region(self._target), size, self._fill)
         device = next(self.network.parameters()).device
-        template = torch.from_numpy(patch).to(device).permute(2, 0, 1)[None].float()
+        template = torch.from_numpy(patch).to(device).permute(2, 0, 1)[None]
         self._kernel = self.network.embed(template)
 
     @torch.inference_mode()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from b2nn.errors import B2nnError
 from b2nn.packed import PackedNetwork, load, pack
 from b2nn.packed.library import kernel, library
+from b2nn.packed.program import joined
 from tracker.checkpoint import Checkpoint
 from tracker.errors import CheckpointError, TrackerError
 from tracker.models import Network, Predictions, SiamFC, build_network
@@ -35,7 +36,9 @@ class PackedTrackerNetwork(nn.Module):
         super().__init__()
         if packed.metadata.get("format") != FORMAT:
             raise CheckpointError("holds no tracker; make it with tools/export.py --format packed")
-        self.packed = packed
+        # One call a frame, and features that stay as the second part reads them.
+        both = joined(packed.programs["features"], packed.programs["respond"], "features")
+        self.packed = PackedNetwork({**packed.programs, "forward": both}, packed.metadata)
         shape = build_network(packed.metadata["model"])
         self.config, self.stride = shape.config, shape.stride
         self._grid = None if isinstance(shape, SiamFC) else shape.grid()
@@ -47,7 +50,7 @@ class PackedTrackerNetwork(nn.Module):
         return self._grid
 
     def embed(self, template: Tensor) -> Tensor:
-        """The kernel of a template, (1, 3, size, size) BGR in 0..255."""
+        """The kernel of a template, (1, 3, size, size) BGR in 0..255, uint8 or float32 as all crops."""
         return self.packed.run("embed", template)
 
     def features(self, crops: Tensor) -> Tensor:
@@ -56,12 +59,11 @@ class PackedTrackerNetwork(nn.Module):
 
     def respond(self, kernel: Tensor, features: Tensor) -> Predictions | Tensor:
         """The maps of search features."""
-        answer = self.packed.run("respond", kernel, features)
-        return answer if isinstance(answer, Tensor) else Predictions(*answer)
+        return _predictions(self.packed.run("respond", kernel, features))
 
     def forward(self, kernel: Tensor, search: Tensor) -> Predictions | Tensor:
         """The maps of search crops, (N, 3, size, size) BGR in 0..255."""
-        return self.respond(kernel, self.features(search))
+        return _predictions(self.packed.run("forward", kernel, search))
 
 
 def pack_network(network: Network, checkpoint: Checkpoint, fp_precision: str = "float32",
@@ -113,6 +115,10 @@ def how(packed: bool, device: str) -> str:
     if not packed:
         return f"networks run unpacked, in torch on {device}"
     return f"networks run packed, on {'plain torch' if kernel() == 'torch' else f'the {kernel()} kernels'}"
+
+
+def _predictions(answer: Any) -> Predictions | Tensor:
+    return answer if isinstance(answer, Tensor) else Predictions(*answer)
 
 
 def _maps(packed: PackedNetwork, crops: tuple[Tensor, Tensor]) -> Any:

@@ -133,6 +133,13 @@ def vector(values: Array | Tensor, groups: int, *, fill: float = 0.0) -> NDArray
     return np.ascontiguousarray(v.reshape(*v.shape[:-2], -1))
 
 
+def int32(values: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Offsets as the kernels hold them; `B2nnError` where they need more bits."""
+    if values.size and np.abs(values).max() >= 2**31:
+        raise B2nnError("a map is too large for 32-bit offsets; use a smaller input or batch")
+    return np.ascontiguousarray(values, np.int32)
+
+
 def _inside(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> NDArray[np.bool_]:
     at = np.arange(outputs)[:, None] * stride - padding + np.arange(kernel) * dilation
     return (at >= 0) & (at < size)

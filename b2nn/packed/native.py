@@ -16,138 +16,21 @@ once, when the map is made. Everything that the kernels take on trust is checked
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from b2nn.errors import B2nnError
-from b2nn.packed.layout import SLOT, Weights, border_classes, output_size, vector
-from b2nn.packed.step import ACTIVATIONS, KINDS, MAX_BITS, BitPlane, Step
+from b2nn.packed.buffers import Buffers, Format
+from b2nn.packed.epilogue import PLAIN, Epilogue, set_epilogue, written
+from b2nn.packed.layout import LANES, Weights, border_classes, int32, output_size
+from b2nn.packed.step import KINDS, Step
 
-__all__ = ["Bits", "Buffers", "Epilogue", "conv", "correlate", "elementwise", "pool"]
+__all__ = ["PLAIN", "Buffers", "Epilogue", "compare", "conv", "correlate", "elementwise", "gate", "pool", "read"]
 
-Format = Literal["float", "bits", "bf16", "u8"]
 Pair = tuple[int, int]
-Number = float  # in `Buffers` that is the name of a format
-
-
-@dataclass
-class Bits:
-    """A map's signs: bit 1 where NOT x >= threshold.
-
-    Attributes:
-        data: (N, height, width, bytes) uint8 with borders; each group has its channels in 64-bit words of its own.
-        threshold: (C,) float32.
-        groups: of the convs that read these bits.
-    """
-
-    data: Tensor
-    threshold: Tensor
-    groups: int
-
-
-@dataclass
-class Buffers:
-    """A map (N, C, H, W) in memory as NHWC with `border` pixels around, in the formats that were added.
-
-    Attributes:
-        start, channels: the channels this object stands for, of `total` in memory; see `part`.
-        scale, zero: a value is scale * (u8 - zero).
-    """
-
-    images: int
-    channels: int
-    height: int
-    width: int
-    border: int = 0
-    start: int = 0
-    total: int = 0
-    float: Tensor | None = None
-    bits: list[Bits] = field(default_factory=list)
-    bf16: Tensor | None = None
-    u8: Tensor | None = None
-    scale: Number = 1.0
-    zero: int = 0
-
-    def __post_init__(self) -> None:
-        self.total = self.total or self.channels
-
-    @property
-    def physical(self) -> tuple[int, int, int]:
-        """Images, height and width with borders."""
-        return self.images, self.height + 2 * self.border, self.width + 2 * self.border
-
-    def add_float(self) -> Buffers:
-        """With a float32 format, border 0."""
-        if self.float is None:
-            self.float = torch.zeros(*self.physical, self.total)
-        return self
-
-    def add_bits(self, threshold: Tensor, groups: int = 1) -> int:
-        """With the signs against a (C,) threshold; the number of the bit plane, an old one where there is such."""
-        for number, bits in enumerate(self.bits):
-            if bits.groups == groups and torch.equal(bits.threshold, threshold.detach().float()):
-                return number
-        if len(self.bits) == MAX_BITS:
-            raise B2nnError(f"a map holds at most {MAX_BITS} different planes of bits")
-        width = groups * -(-(self.total // groups) // SLOT) * SLOT // 8
-        data = torch.zeros(*self.physical, width, dtype=torch.uint8)
-        self.bits.append(Bits(data, threshold.detach().float(), groups))
-        return len(self.bits) - 1
-
-    def add_bf16(self) -> Buffers:
-        """With a bfloat16 format, border 0."""
-        if self.bf16 is None:
-            self.bf16 = torch.zeros(*self.physical, self.total + self.total % 2, dtype=torch.bfloat16)
-        return self
-
-    def add_u8(self, scale: Number, zero: int) -> Buffers:
-        """With a uint8 format of that scale and zero point, which fills the border."""
-        if self.u8 is None:
-            self.scale, self.zero = scale, zero
-            self.u8 = torch.full((*self.physical, self.total + -self.total % 4), zero, dtype=torch.uint8)
-        return self
-
-    def part(self, start: int, stop: int) -> Buffers:
-        """Channels start to stop - 1 of the same memory."""
-        if not 0 <= start < stop <= self.channels:
-            raise B2nnError(f"channels {start} to {stop} are not in a map of {self.channels}")
-        return replace(self, start=self.start + start, channels=stop - start)
-
-    def inside(self, format: Literal["float", "bf16", "u8"] = "float") -> Tensor:
-        """(N, C, H, W) view of a format without its border, its memory order channels_last."""
-        b = self.border
-        data = _held(self, format)
-        data = data[:, b : b + self.height, b : b + self.width, self.start : self.start + self.channels]
-        return data.permute(0, 3, 1, 2)
-
-
-@dataclass
-class Epilogue:
-    """y = act(alpha * sum + gamma * Q + beta + shortcut), calculated from left to right in float32.
-
-    Attributes:
-        alpha, gamma, beta: (out,) or None for 1, 0, 0. Q is the sum of the window's signs over the output's group.
-        beta_taps: (out, rows, columns) or None: added to beta for every tap of the kernel that lies inside the map.
-        shortcut: a map of the output's shape with floats.
-        act: a name in `b2nn.packed.step.ACTIVATIONS`.
-        act_parameters: (out,) each: prelu has its slope, rprelu shift in, slope and shift out.
-    """
-
-    alpha: Tensor | None = None
-    gamma: Tensor | None = None
-    beta: Tensor | None = None
-    beta_taps: Tensor | None = None
-    shortcut: Buffers | None = None
-    act: str = "none"
-    act_parameters: Sequence[Tensor] = ()
-
-
-PLAIN = Epilogue()
 
 
 def conv(
@@ -189,26 +72,29 @@ def conv(
     step.multiplier = outputs // source.channels if depthwise else 1
     step.input = address
     tap = weights.spots[:, 0] * dilation[0] * source.physical[2] + weights.spots[:, 1] * dilation[1]
-    step.point(offset=_int32(tap * pitch * unit + weights.spots[:, 2]), weight=weights.data)
+    step.point(offset=int32(tap * pitch * unit + weights.spots[:, 2]), weight=weights.data)
     step.steps, step.weight_pitch = len(tap), outputs
+    if depthwise:
+        step.point(spread=int32(np.minimum(np.arange(outputs + 16) // step.multiplier, source.channels - 1)))
     step.group_weight = weights.data.size // weights.groups
     first = _corner(source, dest, stride, padding)
-    step.point(in_=_int32(first * pitch))
+    step.point(in_=int32(first * pitch))
     classes, inside = border_classes(
         (source.height, source.width), (dest.height, dest.width), *geometry)
     if weights.kind in ("bits", "int8"):
         _set_base(step, weights, inside, padding_value, source.zero)
-    _set_epilogue(step, epilogue, dest, inside)
+    set_epilogue(step, epilogue, dest, inside)
     if epilogue.gamma is not None:
         if weights.kind != "bits":
             raise B2nnError("gamma needs a binary conv")
+        _set_window_sums(step, source, plane, weights.spots, tap)
         valid = inside.sum((1, 2))
-        step.point(q_base=_int32(weights.inputs * (valid + padding_value * (inside[0].size - valid))))
+        step.point(q_base=int32(weights.inputs * (valid + padding_value * (inside[0].size - valid))))
     if len(inside) > 1 and (step.base_pitch or step.beta_pitch or epilogue.gamma is not None):
-        step.point(border=_int32(np.broadcast_to(classes, (dest.images, *classes.shape))))
+        step.point(border=int32(np.broadcast_to(classes, (dest.images, *classes.shape))))
     else:
         step.base_pitch = step.beta_pitch = 0
-    return _emit(step, dest, emit)
+    return written(step, dest, emit)
 
 
 def correlate(source: Buffers, kernel: Buffers, dest: Buffers, *, padding: Pair = (0, 0),
@@ -223,7 +109,7 @@ def correlate(source: Buffers, kernel: Buffers, dest: Buffers, *, padding: Pair 
     weights = Weights("depthwise", np.empty(0, np.float32), 1, source.channels, source.channels,
                       (kernel.height, kernel.width), _taps(kernel.height, kernel.width))
     (step, *rest) = conv(source, dest, weights, padding=padding, epilogue=epilogue, emit=emit)
-    held = _held(kernel, "float")
+    held = kernel.held("float")
     step.keep.append(held)
     step.weight = held.data_ptr() + 4 * kernel.start
     step.weight_pitch = kernel.total
@@ -258,18 +144,18 @@ def pool(
     (top, rows, full_rows), (left, columns, full_columns) = lines
     step = Step()
     step.kind, step.outputs = KINDS[f"{kind}_pool"], dest.channels
-    held = _held(source, "float")
+    held = source.held("float")
     step.keep.append(held)
     step.input = held.data_ptr() + 4 * source.start
     step.row_pitch = dilation[0] * source.physical[2] * source.total
     step.column_pitch = dilation[1] * source.total
-    step.point(in_=_int32(_pixels(source, top, left) * source.total))
+    step.point(in_=int32(source.pixels(top, left) * source.total))
     window = np.stack(np.broadcast_arrays(rows[:, None], columns[None, :]), -1)
-    step.point(window=_int32(np.broadcast_to(window, (dest.images, *window.shape))))
+    step.point(window=int32(np.broadcast_to(window, (dest.images, *window.shape))))
     area = full_rows[:, None] * full_columns if count_include_pad else rows[:, None] * columns
     step.point(divisor=np.ascontiguousarray(np.broadcast_to(area, (dest.images, *area.shape)), np.float32))
-    _set_epilogue(step, epilogue, dest, None)
-    return _emit(step, dest, emit)
+    set_epilogue(step, epilogue, dest, None)
+    return written(step, dest, emit)
 
 
 def elementwise(source: Buffers, dest: Buffers, *, epilogue: Epilogue = PLAIN,
@@ -284,32 +170,74 @@ def elementwise(source: Buffers, dest: Buffers, *, epilogue: Epilogue = PLAIN,
         raise B2nnError("an element-wise step needs maps of the same shape")
     step = Step()
     step.kind, step.outputs = KINDS["load"], dest.channels
-    held = _held(source, "float")
+    held = source.held("float")
     step.keep.append(held)
     step.input = held.data_ptr() + 4 * source.start
-    step.point(in_=_int32(_pixels(source, np.arange(source.height), np.arange(source.width)) * source.total))
-    _set_epilogue(step, epilogue, dest, None)
+    step.point(in_=int32(source.all_pixels() * source.total))
+    set_epilogue(step, epilogue, dest, None)
     same = source.float is dest.float and source.start == dest.start
     if emit is None and same and epilogue is PLAIN:
-        emit = [name for name in _formats(dest) if name != "float"]
-    return _emit(step, dest, emit)
+        emit = [name for name in dest.formats() if name != "float"]
+    return written(step, dest, emit)
 
 
-def _held(buffers: Buffers, format: Format) -> Tensor:
-    data = getattr(buffers, format)
-    if data is None:
-        raise B2nnError(f"the map has no {format} format; add it first")
-    return data
+def read(dtype: torch.dtype, dest: Buffers, *, epilogue: Epilogue = PLAIN) -> list[Step]:
+    """y = act(alpha * x + beta) of a caller's tensor, float32 or uint8, dense and its channels last in memory.
+
+    The first step reads it; `Steps.bind` says where it is.
+
+    Raises:
+        B2nnError: another type.
+    """
+    if dtype not in (torch.float32, torch.uint8):
+        raise B2nnError(f"maps are read from float32 and uint8, not from {dtype}")
+    step = Step()
+    step.kind, step.outputs = KINDS["load" if dtype == torch.float32 else "load_u8"], dest.channels
+    step.point(in_=int32(np.arange(dest.images * dest.height * dest.width) * dest.channels))
+    set_epilogue(step, epilogue, dest, None)
+    return written(step, dest, None)
 
 
-def _formats(buffers: Buffers) -> list[Format]:
-    return [name for name in ("float", "bits", "bf16", "u8") if getattr(buffers, name) not in (None, [])]  # type: ignore[misc]
+def gate(source: Buffers, gates: Buffers, dest: Buffers) -> list[Step]:
+    """y = x * gate, one gate a channel of one image: `gates` is a map of one pixel.
+
+    Raises:
+        B2nnError: shapes do not fit; channels must be a multiple of 16.
+    """
+    if gates.physical != (1, 1, 1) or not gates.channels == gates.total == dest.channels or gates.channels % 16:
+        raise B2nnError("gates are a map of one pixel, without border, with the channels of the map in sixteens")
+    (step, *rest) = elementwise(source, dest, emit=dest.formats())
+    held = gates.held("float")
+    step.keep.append(held)
+    step.alpha = held.data_ptr()
+    return [step, *rest]
 
 
-def _int32(values: NDArray[np.integer]) -> NDArray[np.int32]:
-    if values.size and np.abs(values).max() >= 2**31:
-        raise B2nnError("a map is too large for 32-bit offsets; use a smaller input or batch")
-    return np.ascontiguousarray(values, np.int32)
+def compare(source: Buffers, kernel: Buffers, dest: Buffers) -> list[Step]:
+    """Every pixel of a map with every pixel of a kernel map, over all channels: a 1x1 conv by the kernel's pixels.
+
+    Args:
+        source, kernel, dest: (1, C, H, W), (1, C, h, w) and (1, h w, H, W), with floats.
+
+    Raises:
+        B2nnError: shapes do not fit, or a kernel of more than 64 pixels that are no multiple of 64.
+    """
+    outputs, inputs = kernel.height * kernel.width, kernel.channels
+    if kernel.images != 1 or (outputs > LANES and outputs % LANES):
+        raise B2nnError("a kernel to compare with is one image of up to 64 pixels, or of a multiple of 64")
+    lanes = min(LANES, -(-outputs // 16) * 16)
+    data = np.zeros(-(-outputs // LANES) * inputs * lanes, np.float32)
+    transpose, at = Step(), np.arange(outputs)
+    transpose.kind, transpose.pixels, transpose.outputs, transpose.padded = KINDS["transpose"], outputs, inputs, inputs
+    held = kernel.held("float")
+    transpose.keep += [held, kernel]
+    transpose.input = held.data_ptr() + 4 * kernel.start
+    transpose.point(in_=int32(kernel.all_pixels() * kernel.total), f32=data,
+                    out=int32(at // LANES * LANES * inputs + at % LANES))
+    transpose.f32_pitch = lanes
+    spots = np.pad(np.arange(inputs)[:, None], [(0, 0), (2, 0)])
+    weights = Weights("float", data.view(np.int32), 1, outputs, inputs, (1, 1), spots)
+    return [transpose, *conv(source, dest, weights)]
 
 
 def _taps(rows: int, columns: int) -> NDArray[np.int64]:
@@ -317,16 +245,9 @@ def _taps(rows: int, columns: int) -> NDArray[np.int64]:
     return np.pad(at, [(0, 0), (0, 1)])
 
 
-def _pixels(buffers: Buffers, rows: NDArray[np.integer], columns: NDArray[np.integer]) -> NDArray[np.int64]:
-    """(images, rows, columns) numbers of the physical pixels at rows and columns counted from the map's inside."""
-    images, height, width = buffers.physical
-    at = np.asarray(rows, np.int64)[:, None] + buffers.border
-    return (np.arange(images)[:, None, None] * height + at) * width + np.asarray(columns, np.int64) + buffers.border
-
-
 def _corner(source: Buffers, dest: Buffers, stride: Pair, padding: Pair) -> NDArray[np.int64]:
     """Numbers of the source's physical pixels under each output's first tap."""
-    return _pixels(source, np.arange(dest.height) * stride[0] - padding[0],
+    return source.pixels(np.arange(dest.height) * stride[0] - padding[0],
                    np.arange(dest.width) * stride[1] - padding[1])
 
 
@@ -358,7 +279,7 @@ def _source(source: Buffers, weights: Weights, plane: int) -> tuple[int, int, in
     kinds: dict[str, tuple[Format, int]] = {"float": ("float", 1), "depthwise": ("float", 1), "bf16": ("bf16", 2),
                                             "int8": ("u8", 4)}
     format, per_lane = kinds[weights.kind]
-    data = _held(source, format)
+    data = source.held(format)
     if source.start % per_lane:
         raise B2nnError(f"{format} channels must start at a multiple of {per_lane}, not at {source.start}")
     if source.channels % per_lane and source.start + source.channels != source.total:
@@ -378,120 +299,18 @@ def _set_base(step: Step, weights: Weights, inside: NDArray[np.bool_], padding_v
         surplus = np.einsum("cyx,goyx->cgo", outside, weights.tap_sums)
         base = weights.inputs * inside[0].size - (1 - padding_value) * surplus
     padded = np.pad(base, [(0, 0), (0, 0), (0, -weights.outputs % 16)])
-    step.point(base=_int32(padded.reshape(len(padded), -1)))
+    step.point(base=int32(padded.reshape(len(padded), -1)))
     step.base_pitch = padded[0].size if len(padded) > 1 else 0
 
 
-def _set_epilogue(step: Step, epilogue: Epilogue, dest: Buffers, inside: NDArray[np.bool_] | None) -> None:
-    groups = step.groups
-    step.padded = -(-step.outputs // 16) * 16
-    for name in ("alpha", "gamma"):
-        values = getattr(epilogue, name)
-        if values is not None:
-            step.point(**{name: vector(_per_channel(values, dest, name), groups)})
-    beta = None if epilogue.beta is None else _per_channel(epilogue.beta, dest, "beta").double()
-    if epilogue.beta_taps is not None:
-        if inside is None:
-            raise B2nnError("beta_taps needs a conv")
-        taps = torch.einsum("cyx,oyx->co", torch.from_numpy(inside).double(), epilogue.beta_taps.detach().double())
-        beta = taps if beta is None else taps + beta
-    if beta is not None:
-        step.point(beta=vector(beta, groups))
-        step.beta_pitch = groups * step.padded if beta.ndim == 2 and len(beta) > 1 else 0
-    if epilogue.shortcut is not None:
-        _set_shortcut(step, epilogue.shortcut, dest)
-    if epilogue.act not in ACTIVATIONS:
-        raise B2nnError(f"activation {epilogue.act!r} is unknown; choose one of {', '.join(ACTIVATIONS)}")
-    step.act = ACTIVATIONS[epilogue.act]
-    needed = {"prelu": 1, "rprelu": 3}.get(epilogue.act, 0)
-    if len(epilogue.act_parameters) != needed:
-        raise B2nnError(f"{epilogue.act} takes {needed} parameters a channel, not {len(epilogue.act_parameters)}")
-    for name, values in zip(("act_a", "act_b", "act_c"), epilogue.act_parameters, strict=False):
-        step.point(**{name: vector(_per_channel(values, dest, epilogue.act), groups)})
-
-
-def _set_shortcut(step: Step, shortcut: Buffers, dest: Buffers) -> None:
-    shape = (shortcut.images, shortcut.channels, shortcut.height, shortcut.width)
-    if shape != (dest.images, dest.channels, dest.height, dest.width):
-        raise B2nnError(f"a shortcut of {shape} does not fit the output")
-    held = _held(shortcut, "float")
-    step.keep.append(held)
-    step.shortcut = held.data_ptr() + 4 * shortcut.start
-    step.shortcut_pitch = shortcut.total
-    step.point(shortcut_pixel=_int32(_pixels(shortcut, np.arange(dest.height), np.arange(dest.width))))
-
-
-def _per_channel(values: Tensor, dest: Buffers, name: str) -> Tensor:
-    values = values.detach().float().reshape(-1)
-    if len(values) == 1:
-        values = values.expand(dest.channels)
-    if len(values) != dest.channels:
-        raise B2nnError(f"{name} has {len(values)} values for {dest.channels} channels")
-    return values
-
-
-def _emit(step: Step, dest: Buffers, emit: Sequence[Format] | None) -> list[Step]:
-    """Where the step writes; further steps where bits cannot be written along."""
-    formats = _formats(dest) if emit is None else list(emit)
-    step.pixels = dest.images * dest.height * dest.width
-    step.point(out=_int32(_pixels(dest, np.arange(dest.height), np.arange(dest.width))))
-    for format, name in (("float", "f32"), ("bf16", "bf16"), ("u8", "u8")):
-        if format in formats:
-            held = _held(dest, format)  # type: ignore[arg-type]
-            step.keep.append(held)
-            setattr(step, name, held.data_ptr() + dest.start * held.element_size())
-            setattr(step, f"{name}_pitch", held.shape[3])
-    step.u8_inverse, step.u8_zero = 1 / dest.scale, dest.zero
-    later: list[Step] = []
-    for bits in dest.bits if "bits" in formats else ():
-        if _writes_along(step, dest, bits):
-            plane = step.bits[step.bit_planes]
-            _set_plane(step, plane, bits, dest.start // 8, dest.start, dest.channels, step.groups)
-            step.bit_planes += 1
-        else:
-            if "float" not in formats and step.kind != KINDS["load"]:
-                raise B2nnError(f"bits in {bits.groups} slots of {dest.total // bits.groups} channels need floats too")
-            later += _pack_slots(dest, bits)
-    main = step if step.bit_planes or step.f32 or step.bf16 or step.u8 else None
-    return [*([main] if main else []), *later]
-
-
-def _writes_along(step: Step, dest: Buffers, bits: Bits) -> bool:
-    """Whether the step's vectors of 16 outputs are whole words of 16 bits in the plane."""
-    slots = bits.groups == 1 or dest.total // bits.groups % SLOT == 0
-    ends = dest.channels % 16 == 0 or dest.start + dest.channels == dest.total
-    return slots and dest.start % 16 == 0 and ends and (step.groups == 1 or step.outputs % 16 == 0)
-
-
-def _pack_slots(dest: Buffers, bits: Bits) -> list[Step]:
-    """Steps that write bits from a map's floats, one a slot that has channels of `dest`."""
-    size, steps = dest.total // bits.groups, []
-    for group in range(bits.groups):
-        first, last = max(dest.start, group * size), min(dest.start + dest.channels, (group + 1) * size)
-        if first >= last:
-            continue
-        if (first - group * size) % 16 or ((last - first) % 16 and last != (group + 1) * size):
-            raise B2nnError("bits of a part of a map need channels in sixteens")
-        step = Step()
-        step.kind, step.outputs, step.padded = KINDS["load"], last - first, -(-(last - first) // 16) * 16
-        held = _held(dest, "float")
-        step.keep.append(held)
-        step.input = held.data_ptr() + 4 * first
-        inside = _pixels(dest, np.arange(dest.height), np.arange(dest.width))
-        step.point(in_=_int32(inside * dest.total), out=_int32(inside))
-        step.pixels = inside.size
-        at = group * (bits.data.shape[3] // bits.groups) + (first - group * size) // 8
-        _set_plane(step, step.bits[0], bits, at, first, last - first, 1)
-        step.bit_planes = 1
-        steps.append(step)
-    return steps
-
-
-def _set_plane(step: Step, plane: BitPlane, bits: Bits, at: int, first: int, count: int, groups: int) -> None:
-    threshold = vector(bits.threshold[first : first + count], groups)
-    step.keep += [threshold, bits.data]
-    plane.data = bits.data.data_ptr() + at
-    plane.threshold, plane.pitch = threshold.ctypes.data, bits.data.shape[3]
+def _set_window_sums(step: Step, source: Buffers, plane: int, spots: NDArray[np.int64], tap: NDArray[np.int64]) -> None:
+    """Where the bits of a window lie, in words of 64, for convs that read whole pixels of up to 8 words."""
+    pixel_words = source.bits[plane].data.shape[3] // 8
+    if step.groups > 1 or source.channels != source.total or pixel_words not in (1, 2, 4, 8):
+        return
+    step.pixel_words = pixel_words
+    step.point(tap=int32(tap[spots[:, 2] == 0] * pixel_words))
+    step.taps = int((spots[:, 2] == 0).sum())
 
 
 def _pool_line(size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[

@@ -11,13 +11,16 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from b2nn.packed import reference
-from b2nn.packed.layout import output_size
+from b2nn.packed.layout import LANES, output_size
 from b2nn.packed.layouts import Layouts
-from b2nn.packed.native import Buffers, Epilogue, conv, elementwise, pool
+from b2nn.packed.native import PLAIN, Buffers, Epilogue, compare, conv, elementwise, gate, pool, read
 from b2nn.packed.program import (
     Activation,
+    Compare,
     Conv,
     Elementwise,
+    Gate,
+    Mean,
     Pool,
     Program,
     Step,
@@ -27,6 +30,7 @@ from b2nn.packed.program import (
     substituted,
     values_in,
 )
+from b2nn.packed.recognise import recognised
 from b2nn.packed.step import MAX_BITS, Steps
 
 _OF_SHAPES = ("attribute", "method.size", "method.dim", "method.numel", "method.stride")
@@ -44,6 +48,7 @@ class Prepared:
     """
 
     def __init__(self, program: Program, inputs: Sequence[Any], layouts: Layouts) -> None:
+        program = recognised(program)
         self.program, self.layouts = program, layouts
         self.seen = _all_values(program, inputs)
         self.native = {id(step) for step in program.steps if self._fits(step)}
@@ -53,10 +58,12 @@ class Prepared:
                 self.readers[name].append(step)
         self.buffers: dict[str, Buffers] = {}
         self.linear: dict[str, bool] = {}  # whether a value has its channels last
+        self.bound: list[tuple[str, Steps, int]] = []  # inputs, and the steps that read them where the caller has them
         self._make_buffers()
         self.values: dict[str, Any] = {name: self._view(name) for name in self.buffers}
         self.actions: list[Callable[[], None]] = []
         self._pending: list[Any] = []
+        self._readers: list[tuple[str, Any]] = []
         self._build()
         copied = {name for name in values_in(program.output) if self._is_static(name)}
         self.copied = sorted(copied)
@@ -64,11 +71,14 @@ class Prepared:
 
     def __call__(self, inputs: Sequence[Any]) -> Any:
         values = self.values
-        for name, value in zip(self.program.inputs, inputs, strict=True):
-            if name in self.buffers:
-                values[name].copy_(value)
-            else:
-                values[name] = value
+        given = dict(zip(self.program.inputs, inputs, strict=True))
+        values.update((name, value) for name, value in given.items() if name not in self.buffers)
+        held = []
+        for name, run, number in self.bound:
+            order = torch.contiguous_format if self.linear[name] else torch.channels_last
+            dense = given[name].contiguous(memory_format=order)
+            run.bind(number, dense.data_ptr())
+            held.append(dense)
         for action in self.actions:
             action()
         kept = {name: values[name].clone() for name in self.copied}
@@ -80,6 +90,8 @@ class Prepared:
         """Whether the kernels can do a step; all else runs as the reference does it."""
         if isinstance(step, TorchStep):
             return False
+        if isinstance(step, Compare | Gate):
+            return self._fits_two(step)
         x, y = self.seen[step.source], self.seen[step.result]
         linear = isinstance(step, Conv) and step.linear
         if not (_is_map(x, linear) and _is_map(y, linear)):
@@ -96,6 +108,14 @@ class Prepared:
                 other is None or (isinstance(other, Tensor) and other.shape == x.shape))
         return True
 
+    def _fits_two(self, step: Compare | Gate) -> bool:
+        x, y, *other = (self.seen[name] for name in (step.source, step.result, *sources(step)[1:]))
+        if not all(_is_map(value, linear=False) and len(value) == 1 for value in (x, y, *other)):
+            return False
+        if isinstance(step, Gate):
+            return x.shape == y.shape and other[0].shape == (1, x.shape[1], 1, 1) and x.shape[1] % 16 == 0
+        return y.shape[1] <= LANES or y.shape[1] % LANES == 0
+
     def _make_buffers(self) -> None:
         """A map for every value that a native step reads or writes, in those formats that somebody reads."""
         linear = self.linear
@@ -109,8 +129,14 @@ class Prepared:
         for step in self.program.steps:
             if id(step) in self.native:
                 for name in (*sources(step), step.result):
-                    if name not in self.buffers:
+                    if name not in self.buffers and not self._is_read_in_place(name):
                         self.buffers[name] = self._buffers(name)
+
+    def _is_read_in_place(self, name: str) -> bool:
+        """Whether an input needs no map, since element-wise steps read it where the caller has it."""
+        return name in self.program.inputs and name not in values_in(self.program.output) and all(
+            id(step) in self.native and isinstance(step, Elementwise) and step.other is None
+            for step in self.readers[name])
 
     def _buffers(self, name: str) -> Buffers:
         value = self.seen[name]
@@ -123,7 +149,8 @@ class Prepared:
             images, channels, height, width = value.shape
             buffers = Buffers(images, channels, height, width, border)
         made = [step for step in self.program.steps if step.result == name]
-        floats = len(made) != 1 or id(made[0]) not in self.native or name in values_in(self.program.output)
+        whole = name in self.program.inputs or (len(made) == 1 and id(made[0]) in self.native)
+        floats = not whole or name in values_in(self.program.output)
         for step in self.readers[name]:
             if step not in convs or step.precision == "float32" or name in sources(step)[1:] or step.groups > 1:
                 floats = True
@@ -154,7 +181,7 @@ class Prepared:
     def _build(self) -> None:
         for name in self.program.inputs:
             if name in self.buffers:
-                self._pack(name)
+                self._pending += self._reading(name, self.buffers[name])
         for step in self.program.steps:
             if id(step) in self.native:
                 self._pending += self._steps(step)
@@ -166,6 +193,9 @@ class Prepared:
     def _flush(self) -> None:
         if self._pending:
             run = Steps(self.layouts.library, self._pending)
+            numbers = {id(step): number for number, step in enumerate(self._pending)}
+            self.bound += [(name, run, numbers[id(step)]) for name, step in self._readers]
+            self._readers = []
             self.actions.append(lambda: run(torch.get_num_threads()))
             self._pending = []
 
@@ -175,8 +205,24 @@ class Prepared:
         if buffers.bits or buffers.bf16 is not None or buffers.u8 is not None:
             self._pending += elementwise(buffers, buffers)
 
+    def _reading(self, name: str, dest: Buffers, epilogue: Epilogue = PLAIN) -> list[Any]:
+        """Steps of which the first reads an input where the caller has it."""
+        steps = read(self.seen[name].dtype, dest, epilogue=epilogue)
+        self._readers.append((name, steps[0]))
+        return steps
+
     def _steps(self, step: Any) -> list[Any]:
-        source, dest = self.buffers[step.source], self.buffers[step.result]
+        dest = self.buffers[step.result]
+        if step.source not in self.buffers:
+            return self._reading(step.source, dest, _epilogue(step, step.activation, None))
+        source = self.buffers[step.source]
+        if isinstance(step, Compare):
+            return compare(source, self.buffers[step.kernel], dest)
+        if isinstance(step, Gate):
+            return gate(source, self.buffers[step.gates], dest)
+        if isinstance(step, Mean):
+            size = source.height, source.width
+            return pool("average", source, dest, size, stride=size)
         if isinstance(step, Pool):
             return pool("max" if step.kind == "max" else "average", source, dest, step.kernel, stride=step.stride,
                         padding=step.padding, count_include_pad=step.count_include_pad)

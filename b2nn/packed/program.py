@@ -11,20 +11,20 @@ with P the conv's sums, of ±1 products where the inputs are bits, Q the sum of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-ACTIVATIONS = ("none", "relu", "relu6", "prelu", "rprelu", "binrelu", "hardswish")
+ACTIVATIONS = ("none", "relu", "relu6", "prelu", "rprelu", "binrelu", "hardswish", "sigmoid")
 PRECISIONS = ("bits", "float32", "bf16", "int8")
 
 
 @dataclass(frozen=True)
 class Activation:
-    """`relu`, `relu6`, `hardswish`, `binrelu` (max(x, -1)), `prelu` (x > 0 ? x : slope x) or `rprelu` (a PReLU
-    between two shifts, PReLU(x - shift_in) + shift_out), or `none`. Slope and shifts are (C,).
+    """`relu`, `relu6`, `hardswish`, `sigmoid`, `binrelu` (max(x, -1)), `prelu` (x > 0 ? x : slope x), `rprelu` (a
+    PReLU between two shifts, PReLU(x - shift_in) + shift_out) or `none`. Slope and shifts are (C,).
     """
 
     name: str = "none"
@@ -147,7 +147,33 @@ class TorchStep:
     layer: str = ""
 
 
-Step = Conv | Pool | Elementwise | TorchStep
+@dataclass(frozen=True)
+class Compare:
+    """Each pixel of a map (N, C, H, W) times each of a kernel (N, C, h, w), summed over channels: (N, h w, H, W)."""
+
+    source: str
+    kernel: str
+    result: str
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Mean over a map's pixels, (N, C, 1, 1)."""
+
+    source: str
+    result: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A map times one number a channel, (N, C, 1, 1)."""
+
+    source: str
+    gates: str
+    result: str
+
+
+Step = Conv | Pool | Elementwise | TorchStep | Compare | Mean | Gate
 
 
 @dataclass(frozen=True)
@@ -192,9 +218,38 @@ def substituted(nested: Any, values: dict[str, Any]) -> Any:
     return nested
 
 
+def joined(first: Program, second: Program, result: str) -> Program:
+    """Both programs as one: what `first` returns is the input `result` of `second`, whose other inputs come first.
+
+    Args:
+        first: of one output.
+    """
+    own = {name: f"{result}:{name}" for name in (*first.inputs, *(step.result for step in first.steps))}
+    steps = [_with_names(step, own) for step in first.steps]
+    output = own[first.output.name]
+    steps += [_with_names(step, {result: output}) for step in second.steps]
+    inputs = (*(name for name in second.inputs if name != result), *(own[name] for name in first.inputs))
+    return Program(inputs, tuple(steps), _renamed(second.output, {result: output}))
+
+
+def _with_names(step: Step, names: dict[str, str]) -> Step:
+    """The step with other names for values."""
+    if isinstance(step, TorchStep):
+        return replace(step, result=names.get(step.result, step.result), args=_renamed(step.args, names),
+                       kwargs=_renamed(step.kwargs, names))
+    fields = [name for name in ("source", "result", "shortcut", "other", "kernel", "gates")
+              if isinstance(getattr(step, name, None), str)]
+    return replace(step, **{name: names.get(getattr(step, name), getattr(step, name)) for name in fields})
+
+
+def _renamed(nested: Any, names: dict[str, str]) -> Any:
+    return substituted(nested, {name: Value(names.get(name, name)) for name in values_in(nested)})
+
+
 def sources(step: Step) -> list[str]:
     """Names of the values that a step reads."""
     if isinstance(step, TorchStep):
         return values_in((step.args, step.kwargs))
-    other = step.shortcut if isinstance(step, Conv) else step.other if isinstance(step, Elementwise) else None
+    second = {Conv: "shortcut", Elementwise: "other", Compare: "kernel", Gate: "gates"}.get(type(step))
+    other = None if second is None else getattr(step, second)
     return [step.source] if other is None else [step.source, other]

@@ -14,7 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from b2nn.errors import B2nnError
-from b2nn.packed.program import Activation, Conv, Elementwise, Pool, Program, Step, TorchStep, substituted
+from b2nn.packed.program import (
+    Activation,
+    Compare,
+    Conv,
+    Elementwise,
+    Gate,
+    Mean,
+    Pool,
+    Program,
+    Step,
+    TorchStep,
+    substituted,
+)
 
 
 def run(program: Program, inputs: Sequence[Any],
@@ -37,6 +49,13 @@ def perform(step: Step, values: dict[str, Any]) -> None:
         values[step.result] = step.function(*substituted(step.args, values), **substituted(step.kwargs, values))
     elif isinstance(step, Pool):
         values[step.result] = _pool(step, values[step.source])
+    elif isinstance(step, Compare):
+        x, kernel = values[step.source], values[step.kernel]
+        values[step.result] = (kernel.flatten(2).transpose(1, 2) @ x.flatten(2)).unflatten(2, x.shape[2:])
+    elif isinstance(step, Mean):
+        values[step.result] = values[step.source].mean((2, 3), keepdim=True)
+    elif isinstance(step, Gate):
+        values[step.result] = values[step.source] * values[step.gates]
     elif isinstance(step, Elementwise):
         values[step.result] = _elementwise(step, values[step.source], values.get(step.other or ""))
     else:
@@ -105,6 +124,8 @@ def activate(activation: Activation, y: Tensor, axis: int = 1) -> Tensor:
         return y.clamp(min=-1)
     if activation.name == "hardswish":
         return F.hardswish(y)
+    if activation.name == "sigmoid":
+        return y.sigmoid()
 
     def along(channels: Any) -> Tensor:
         return channels.view(-1, *[1] * (y.ndim - axis % y.ndim - 1))

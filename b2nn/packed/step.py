@@ -9,8 +9,10 @@ from typing import Any
 from b2nn.packed.library import Library
 
 MAX_BITS = 4
-KINDS = {"bits": 0, "float": 1, "bf16": 2, "int8": 3, "depthwise": 4, "load": 5, "max_pool": 6, "average_pool": 7}
-ACTIVATIONS = {"none": 0, "relu": 1, "relu6": 2, "prelu": 3, "rprelu": 4, "binrelu": 5, "hardswish": 6}
+KINDS = {"bits": 0, "float": 1, "bf16": 2, "int8": 3, "depthwise": 4, "load": 5, "max_pool": 6, "average_pool": 7,
+         "load_u8": 8, "transpose": 9}
+ACTIVATIONS = {"none": 0, "relu": 1, "relu6": 2, "prelu": 3, "rprelu": 4, "binrelu": 5, "hardswish": 6,
+               "sigmoid": 7}
 
 _INT, _LONG, _FLOAT, _POINTER = ctypes.c_int32, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 
@@ -28,10 +30,11 @@ class Step(ctypes.Structure):
         *[(name, _INT) for name in (
             "kind", "act", "pixels", "groups", "outputs", "padded", "steps", "group_offset", "multiplier",
             "image_pixels", "base_pitch", "beta_pitch", "row_pitch", "column_pitch", "u8_zero", "bit_planes")],
-        ("u8_inverse", _FLOAT), ("reserved", _INT),
-        *[(name, _POINTER) for name in ("input", "in_", "out", "border", "offset", "window", "divisor", "weight")],
+        ("u8_inverse", _FLOAT), *[(name, _INT) for name in ("taps", "pixel_words", "row")],
+        *[(name, _POINTER) for name in ("input", "in_", "out", "border", "spread", "offset", "window", "divisor",
+                                      "weight")],
         *[(name, _LONG) for name in ("group_weight", "weight_pitch", "image_weight")],
-        *[(name, _POINTER) for name in ("base", "alpha", "gamma", "beta", "q_base", "shortcut")],
+        *[(name, _POINTER) for name in ("base", "alpha", "gamma", "beta", "tap", "q_base", "shortcut")],
         ("shortcut_pitch", _LONG),
         *[(name, _POINTER) for name in ("shortcut_pixel", "act_a", "act_b", "act_c", "f32", "bf16", "u8")],
         *[(name, _LONG) for name in ("f32_pitch", "bf16_pitch", "u8_pitch")],
@@ -61,6 +64,10 @@ class Steps:
 
     def __len__(self) -> int:
         return self._count
+
+    def bind(self, number: int, address: int) -> None:
+        """Let a step read other memory, of the same layout, from now on."""
+        self._array[number].input = address
 
     def __call__(self, threads: int = 1) -> None:
         """Run on up to `threads` threads, usually `torch.get_num_threads()`. The result does not depend on them."""

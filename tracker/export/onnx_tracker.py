@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,14 +51,19 @@ class OnnxNetwork(nn.Module):
         return self._grid
 
     def embed(self, template: Tensor) -> Tensor:
-        """The kernel of a template, (1, 3, size, size) float32 BGR in 0..255."""
-        return torch.from_numpy(self.template.run(None, {"template": template.contiguous().numpy()})[0])
+        """The kernel of a template, (1, 3, size, size) BGR in 0..255, uint8 or float32."""
+        return torch.from_numpy(self.template.run(None, {"template": _floats(template)})[0])
 
     def forward(self, kernel: Tensor, search: Tensor) -> Predictions | Tensor:
-        """The maps of search crops, (N, 3, size, size) float32 BGR in 0..255."""
-        answers = self.search.run(None, {"kernel": kernel.numpy(), "search": search.contiguous().numpy()})
+        """The maps of search crops, (N, 3, size, size) BGR in 0..255, uint8 or float32."""
+        answers = self.search.run(None, {"kernel": kernel.numpy(), "search": _floats(search)})
         maps = dict(zip(self.names, map(torch.from_numpy, answers), strict=True))
         return maps["response"] if "response" in maps else Predictions(**{"centerness": None, **maps})
+
+
+def _floats(crops: Tensor) -> np.ndarray:
+    """Crops as the graphs take them."""
+    return crops.float().contiguous().numpy()
 
 
 def load_onnx_tracker(folder: Path, threads: int = 1, device: str = "cpu") -> SiameseTracker:

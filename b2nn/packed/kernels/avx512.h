@@ -9,7 +9,8 @@ in registers to the end: NP * NO + NO + 2 <= 32. */
 #define UNROLLED _Pragma("GCC unroll 24")
 #define MAX_SUMS 24
 #define MAX_PIXELS 14
-#define SPREAD (BK_LOAD + 1) /* depthwise with several outputs of an input channel */
+#define SPREAD (BK_LOAD + 1)   /* depthwise with several outputs of an input channel */
+#define BYTES (BK_LOAD + 2)    /* `load_u8` */
 
 static inline __attribute__((always_inline)) T512 __mmask16 lanes_left(int count) {
     return count >= 16 ? 0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
@@ -94,6 +95,15 @@ static inline __attribute__((always_inline)) T512 void finish512(const bk_step *
         }
         break;
     }
+    case BK_SIGMOID: {
+        float y[16];
+        EACH {
+            _mm512_storeu_ps(y, V);
+            for (int l = 0; l < 16; l++) y[l] = sigmoid(y[l]);
+            V = _mm512_loadu_ps(y);
+        }
+        break;
+    }
     }
     const int32_t *out = s->out + i;
     if (s->f32) {
@@ -141,7 +151,7 @@ static inline __attribute__((always_inline)) T512 void finish512(const bk_step *
 /* Pixels [i, i + NP), of which `valid` exist, and NO vectors of outputs from `block` on. q: Q of the pixels, or NULL. */
 static inline __attribute__((always_inline)) T512 void block512(const bk_step *s, const int kind, const int NP,
                                                                 const int NO, int g, int block, int i, int valid,
-                                                                const int32_t *q) {
+                                                                const float *q) {
     __m512i sum[MAX_SUMS]; /* of fixed size: one that depends on NP would live on the stack */
     const int32_t *x[MAX_PIXELS];
     int pixel[MAX_PIXELS];
@@ -156,7 +166,16 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
             UNROLLED for (int o = 0; o < NO; o++) _mm_prefetch((const char *)(from + 16 * o), _MM_HINT_T0);
         }
     }
-    if (kind == BK_LOAD) {
+    if (kind == BYTES) {
+        UNROLLED for (int o = 0; o < NO; o++) {
+            __mmask16 mask = lanes_left(s->outputs - block - 16 * o);
+            UNROLLED for (int p = 0; p < NP; p++) {
+                const uint8_t *from = (const uint8_t *)s->input + s->in[pixel[p]] + block + 16 * o;
+                const __m512i codes = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, from));
+                sum[p * NO + o] = (__m512i)_mm512_cvtepi32_ps(codes);
+            }
+        }
+    } else if (kind == BK_LOAD) {
         UNROLLED for (int o = 0; o < NO; o++) {
             __mmask16 mask = lanes_left(s->outputs - block - 16 * o);
             UNROLLED for (int p = 0; p < NP; p++)
@@ -175,19 +194,35 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
         __m512i spread[4];
         __mmask16 mask[4], reads[4];
         int first[4];
-        const int m = kind == SPREAD ? s->multiplier : 1;
         UNROLLED for (int o = 0; o < NO; o++) {
             const int c = block + 16 * o, count = s->outputs - c < 16 ? s->outputs - c : 16;
-            mask[o] = lanes_left(count);
-            first[o] = c / m;
-            reads[o] = lanes_left((c + count - 1) / m - first[o] + 1);
+            reads[o] = mask[o] = lanes_left(count);
+            first[o] = c;
             if (kind == SPREAD) {
-                int32_t lane[16];
-                for (int l = 0; l < 16; l++) lane[l] = (c + l) / m - first[o];
-                spread[o] = _mm512_loadu_si512(lane);
+                first[o] = s->spread[c];
+                reads[o] = lanes_left(s->spread[c + count - 1] - first[o] + 1);
+                spread[o] = _mm512_sub_epi32(_mm512_loadu_si512(s->spread + c), _mm512_set1_epi32(first[o]));
             }
         }
-        for (int t = 0; t < s->steps; t++, w += s->weight_pitch) {
+        const int last = s->outputs < block + 16 * NO ? s->outputs - 1 : block + 16 * NO - 1;
+        if (kind == SPREAD && NO > 1 && s->spread[last] - first[0] < 16) { /* one vector of inputs serves all outputs */
+            const __mmask16 read = lanes_left(s->spread[last] - first[0] + 1);
+            UNROLLED for (int o = 1; o < NO; o++)
+                spread[o] = _mm512_add_epi32(spread[o], _mm512_set1_epi32(first[o] - first[0]));
+            for (int t = 0; t < s->steps; t++, w += s->weight_pitch) {
+                const long k = s->offset[t] + first[0];
+                __m512 W[4];
+                UNROLLED for (int o = 0; o < NO; o++) W[o] = any512(w + 16 * o, mask[o]);
+                UNROLLED for (int p = 0; p < NP; p++) {
+                    const __m512 X = any512((const float *)x[p] + k, read);
+                    UNROLLED for (int o = 0; o < NO; o++) {
+                        const __m512 value = _mm512_permutexvar_ps(spread[o], X);
+                        sum[p * NO + o] = (__m512i)_mm512_fmadd_ps(value, W[o], (__m512)sum[p * NO + o]);
+                        BARRIER(sum[p * NO + o]);
+                    }
+                }
+            }
+        } else for (int t = 0; t < s->steps; t++, w += s->weight_pitch) {
             const long k = s->offset[t];
             UNROLLED for (int o = 0; o < NO; o++) {
                 __m512 weight = any512(w + 16 * o, mask[o]);
@@ -199,7 +234,7 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
                 }
             }
         }
-    } else if (kind != BK_LOAD) {
+    } else if (kind < BK_DEPTHWISE) {
         const int32_t *w = (const int32_t *)s->weight + g * s->group_weight + (int64_t)block * s->steps;
         const int32_t *offset = s->offset, *end = offset + s->steps;
         for (; offset < end; offset++, w += 16 * NO) {
@@ -243,7 +278,7 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
         UNROLLED for (int o = 0; o < NO; o++) {
             __m512 gamma = _mm512_loadu_ps(s->gamma + parameter + 16 * o);
             UNROLLED for (int p = 0; p < NP; p++)
-                V = _mm512_add_ps(V, _mm512_mul_ps(gamma, _mm512_set1_ps((float)q[p < valid ? p : 0])));
+                V = _mm512_add_ps(V, _mm512_mul_ps(gamma, _mm512_set1_ps(q[p < valid ? p : 0])));
         }
     }
     finish512(s, g, block, NP, NO, i, valid, v);
@@ -252,7 +287,7 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
 #define CHUNK 840 /* pixels; a multiple of every NP */
 
 #define KERNEL512(name, kind, NP, NO)                                                                                  \
-    static T512 void name##NO(const bk_step *s, int g, int block, int from, int to, const int32_t *q) {               \
+    static T512 void name##NO(const bk_step *s, int g, int block, int from, int to, const float *q) {                 \
         for (int i = from; i < to; i += NP)                                                                            \
             block512(s, kind, NP, NO, g, block, i, to - i < NP ? to - i : NP, q ? q + (i - from) : 0);                 \
     }
@@ -267,11 +302,13 @@ KERNELS512(int8_512_, BK_INT8)
 KERNELS512(depthwise512_, BK_DEPTHWISE)
 KERNELS512(load512_, BK_LOAD)
 KERNELS512(spread512_, SPREAD)
+KERNELS512(bytes512_, BYTES)
 
-typedef void kernel512(const bk_step *, int g, int block, int from, int to, const int32_t *q);
+typedef void kernel512(const bk_step *, int g, int block, int from, int to, const float *q);
 static kernel512 *const kernels512[][4] = {KERNEL512_ROW(bits512_), KERNEL512_ROW(f32_512_), KERNEL512_ROW(bf16_512_),
                                            KERNEL512_ROW(int8_512_), KERNEL512_ROW(depthwise512_),
-                                           KERNEL512_ROW(load512_), KERNEL512_ROW(spread512_)};
+                                           KERNEL512_ROW(load512_), KERNEL512_ROW(spread512_),
+                                           KERNEL512_ROW(bytes512_)};
 
 /* One pixel of a pool: the taps that lie inside the map. */
 static inline __attribute__((always_inline)) T512 void pool512(const bk_step *s, const int NO, int block, int i) {
@@ -311,20 +348,39 @@ static T512 void pool_range512(const bk_step *s, int from, int to) {
         }
 }
 
-static T512 void window_sums512(const bk_step *s, int g, int from, int to, int32_t *q) {
+/* Q of pixels [from, to) in group g. Neighbours whose windows lie side by side in memory share vectors. */
+static T512 void window_sums512(const bk_step *s, int g, int from, int to, float *q) {
+    const int words = s->pixel_words;
+    for (int i = from; words && i < to;) {
+        int n = 8 / words < to - i ? 8 / words : to - i;
+        while (s->in[i + n - 1] - s->in[i] != (n - 1) * 2 * words) n--;
+        const __mmask8 mask = (__mmask8)((1u << (n * words)) - 1);
+        const int64_t *x = (const int64_t *)((const int32_t *)s->input + s->in[i]);
+        __m512i ones = _mm512_setzero_si512();
+        for (int t = 0; t < s->taps; t++)
+            ones = _mm512_add_epi64(ones, _mm512_popcnt_epi64(_mm512_maskz_loadu_epi64(mask, x + s->tap[t])));
+        if (words > 1) ones = _mm512_add_epi64(ones, _mm512_alignr_epi64(ones, ones, 1));
+        if (words > 2) ones = _mm512_add_epi64(ones, _mm512_alignr_epi64(ones, ones, 2));
+        if (words > 4) ones = _mm512_add_epi64(ones, _mm512_alignr_epi64(ones, ones, 4));
+        int64_t sums[8];
+        _mm512_storeu_si512(sums, ones);
+        for (int k = 0; k < n; k++, i++)
+            q[i - from] = (float)(s->q_base[s->border ? s->border[i] : 0] - 2 * (int32_t)sums[k * words]);
+    }
+    if (words) return;
     for (int i = from; i < to; i++) {
         const uint32_t *x = (const uint32_t *)s->input + s->in[i] + (int64_t)g * s->group_offset;
         int32_t ones = 0;
         for (int t = 0; t < s->steps; t++) ones += __builtin_popcount(x[s->offset[t]]);
-        q[i - from] = s->q_base[s->border ? s->border[i] : 0] - 2 * ones;
+        q[i - from] = (float)(s->q_base[s->border ? s->border[i] : 0] - 2 * ones);
     }
 }
 
 static void conv_range512(const bk_step *s, int from, int to) {
-    int32_t q[CHUNK];
-    const int kind = s->kind == BK_DEPTHWISE && s->multiplier > 1 ? SPREAD : s->kind;
+    float q[CHUNK];
+    const int kind = s->kind == BK_LOAD_U8 ? BYTES : s->kind == BK_DEPTHWISE && s->multiplier > 1 ? SPREAD : s->kind;
     /* Weights are reused over many pixels; without weights to speak of memory is better read in its own order. */
-    const int chunk = kind < BK_DEPTHWISE || s->padded <= BK_LANES ? CHUNK : kind == BK_LOAD ? 6 : 48;
+    const int chunk = kind < BK_DEPTHWISE || s->padded <= BK_LANES ? CHUNK : s->steps ? 48 : 6;
     for (int start = from; start < to; start += chunk) {
         const int end = start + chunk < to ? start + chunk : to;
         for (int g = 0; g < s->groups; g++) {
@@ -337,8 +393,84 @@ static void conv_range512(const bk_step *s, int from, int to) {
     }
 }
 
+/* Element-wise steps of 3 or 4 channels, as images have: a vector is 4 pixels of 4 lanes, the last of which is 0 where
+there are 3. */
+typedef struct {
+    __m512i spread, dense; /* lanes of a vector from items in memory, and back */
+    __m512 alpha, beta, inverse, low, high;
+    __m512i shift;
+    __mmask16 used;
+} image_constants;
+
+static inline __attribute__((always_inline)) T512 void image_block512(const bk_step *s, const image_constants *c,
+                                                                      const int bytes, const int C, int64_t in,
+                                                                      int64_t out, int n) {
+    const __mmask16 items = (__mmask16)((1u << (n * C)) - 1), lanes = (__mmask16)((1u << (4 * n)) - 1) & c->used;
+    __m512 v;
+    if (bytes) {
+        const __m128i codes = _mm_maskz_loadu_epi8(items, (const uint8_t *)s->input + in);
+        v = _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi32(lanes, c->spread, _mm512_cvtepu8_epi32(codes)));
+    } else {
+        v = _mm512_maskz_loadu_ps(items, (const float *)s->input + in);
+        v = _mm512_maskz_permutexvar_ps(lanes, c->spread, v);
+    }
+    if (s->alpha) v = _mm512_mul_ps(v, c->alpha);
+    if (s->beta) v = _mm512_add_ps(v, c->beta);
+    if (s->f32) _mm512_mask_storeu_ps(s->f32 + out * C, items, _mm512_permutexvar_ps(c->dense, v));
+    if (s->bf16) {
+        if (n == 4) _mm256_storeu_si256((__m256i *)(s->bf16 + out * 4), bf16_of(v));
+        else _mm256_mask_storeu_epi16(s->bf16 + out * 4, lanes, bf16_of(v));
+    }
+    if (s->u8) {
+        const __m512 q = _mm512_min_ps(c->high, _mm512_max_ps(_mm512_mul_ps(v, c->inverse), c->low));
+        const __m128i code = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(q), c->shift));
+        if (n == 4) _mm_storeu_si128((__m128i *)(s->u8 + out * 4), code);
+        else _mm_mask_storeu_epi8(s->u8 + out * 4, lanes, code);
+    }
+}
+
+static inline __attribute__((always_inline)) T512 void image512(const bk_step *step, const int bytes, const int C,
+                                                                int from, int to) {
+    const bk_step own = *step, *s = &own; /* a copy that no byte written can change: the compiler need not look again */
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const image_constants c = {
+        C == 4 ? lane : _mm512_setr_epi32(0, 1, 2, 0, 3, 4, 5, 0, 6, 7, 8, 0, 9, 10, 11, 0),
+        C == 4 ? lane : _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0),
+        s->alpha ? _mm512_broadcast_f32x4(_mm_loadu_ps(s->alpha)) : _mm512_set1_ps(1),
+        s->beta ? _mm512_broadcast_f32x4(_mm_loadu_ps(s->beta)) : _mm512_setzero_ps(),
+        _mm512_set1_ps(s->u8_inverse), _mm512_set1_ps((float)-s->u8_zero), _mm512_set1_ps((float)(255 - s->u8_zero)),
+        _mm512_set1_epi32(s->u8_zero), C == 4 ? 0xffff : 0x7777};
+    for (int start = from; start < to;) { /* rows: tables of all pixels are more to read than the image */
+        const int64_t left = s->row - start % s->row, n = left < to - start ? left : to - start;
+        const int64_t in = s->in[start], out = s->out[start];
+        int64_t k = 0;
+        for (; k + 4 <= n; k += 4) image_block512(s, &c, bytes, C, in + k * C, out + k, 4);
+        if (k < n) image_block512(s, &c, bytes, C, in + k * C, out + k, (int)(n - k));
+        start += (int)n;
+    }
+}
+
+static T512 void image_f512(const bk_step *s, int from, int to) {
+    if (s->outputs == 3) image512(s, 0, 3, from, to);
+    else image512(s, 0, 4, from, to);
+}
+
+static T512 void image_b512(const bk_step *s, int from, int to) {
+    if (s->outputs == 3) image512(s, 1, 3, from, to);
+    else image512(s, 1, 4, from, to);
+}
+
+static int is_image(const bk_step *s) {
+    const int pitches = (!s->f32 || s->f32_pitch == s->outputs) && (!s->bf16 || s->bf16_pitch == 4) &&
+                        (!s->u8 || s->u8_pitch == 4);
+    const int dense = s->row == 1 || s->in[1] - s->in[0] == s->outputs;
+    return (s->outputs == 3 || s->outputs == 4) && pitches && dense && s->act == BK_NONE && !s->shortcut && !s->bit_planes;
+}
+
 static void range512(const bk_step *s, int from, int to) {
-    if (s->kind >= BK_MAXPOOL) {
+    if ((s->kind == BK_LOAD || s->kind == BK_LOAD_U8) && is_image(s)) {
+        (s->kind == BK_LOAD ? image_f512 : image_b512)(s, from, to);
+    } else if (s->kind == BK_MAXPOOL || s->kind == BK_AVGPOOL) {
         pool_range512(s, from, to);
     } else if (s->image_pixels) { /* a block of pixels must not cross images: each has weights of its own */
         for (int start = from; start < to;) {

@@ -57,6 +57,30 @@ static void window_sums(const bk_step *s, int g, int from, int to, int32_t *q) {
     }
 }
 
+/* 1 / (1 + exp(-x)), to about 1e-7. */
+static inline float sigmoid(float x) {
+    const float y = x < -87.0f ? 87.0f : x > 87.0f ? -87.0f : -x;
+    const float n = (y * 1.44269504f + 12582912.0f) - 12582912.0f; /* to the nearest integer */
+    const float r = (y - n * 0.693359375f) + n * 2.12194440e-4f;
+    float e = 1.0f / 5040;
+    e = e * r + 1.0f / 720;
+    e = e * r + 1.0f / 120;
+    e = e * r + 1.0f / 24;
+    e = e * r + 1.0f / 6;
+    e = ((e * r + 0.5f) * r + 1.0f) * r + 1.0f;
+    const uint32_t power = (uint32_t)((y == y ? (int32_t)n : 0) + 127) << 23;
+    float scale;
+    memcpy(&scale, &power, 4);
+    return 1.0f / (1.0f + e * scale);
+}
+
+static void transpose_range(const bk_step *s, int from, int to) {
+    for (int i = from; i < to; i++) {
+        const float *x = (const float *)s->input + s->in[i];
+        for (int c = 0; c < s->outputs; c++) s->f32[s->out[i] + c * s->f32_pitch] = x[c];
+    }
+}
+
 /* In any order of a vector's bytes: the sums of bits pairwise, of fours, of eights. */
 #define SWAR_ONES(v)                                                                                                   \
     ({                                                                                                                 \
@@ -139,6 +163,7 @@ int bk_level(void) { return level < 0 ? bk_set_level(-1) : level; }
 int bk_features(void) { return bk_level() < 0 ? 0 : features; }
 
 static bk_run_range *range_of(const bk_step *s) {
+    if (s->kind == BK_TRANSPOSE) return transpose_range;
 #ifdef X86
     const int slow = (s->kind == BK_BF16 && !(features & BK_HAS_BF16)) || (s->kind == BK_INT8 && !(features & BK_HAS_INT8));
     if (level == BK_AVX512 && !slow) return range512;
@@ -190,7 +215,8 @@ static void work(void *argument) {
 
 /* Whether a step takes long enough (about 10 us) to pay for waking threads: in vectors times steps. */
 static int pays(const bk_step *s) {
-    int64_t steps = s->kind == BK_LOAD ? 4 : s->kind >= BK_MAXPOOL ? 2 * s->window[0] * s->window[1] : s->steps;
+    const int pool = s->kind == BK_MAXPOOL || s->kind == BK_AVGPOOL;
+    const int64_t steps = pool ? 2 * s->window[0] * s->window[1] : s->steps ? s->steps : 4;
     return (int64_t)s->pixels * s->groups * (s->padded / 16) * (steps + 4) > 40000;
 }
 

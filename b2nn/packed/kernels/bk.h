@@ -7,16 +7,17 @@ Everything is checked in Python, nothing here. */
 #define BK_H
 #include <stdint.h>
 
-#define BK_ABI 1
+#define BK_ABI 2
 #define BK_MAX_BITS 4 /* bit planes that one step can write */
 #define BK_LANES 64   /* output channels in a block of weights */
 
 enum { BK_SCALAR, BK_NEON, BK_AVX2, BK_AVX512 }; /* levels */
 enum { BK_HAS_BF16 = 1, BK_HAS_INT8 = 2 };       /* fast forms of a level, bits of bk_features() */
 
-/* What is summed over the steps of a window; `load` is an element-wise step and sums nothing. */
-enum { BK_BITS, BK_F32, BK_BF16, BK_INT8, BK_DEPTHWISE, BK_LOAD, BK_MAXPOOL, BK_AVGPOOL };
-enum { BK_NONE, BK_RELU, BK_RELU6, BK_PRELU, BK_RPRELU, BK_BINRELU, BK_HARDSWISH };
+/* What is summed over the steps of a window. `load` is an element-wise step and sums nothing, `load_u8` one from bytes;
+   `transpose` writes floats as a conv reads weights, pixels as its outputs and channels as its inputs. */
+enum { BK_BITS, BK_F32, BK_BF16, BK_INT8, BK_DEPTHWISE, BK_LOAD, BK_MAXPOOL, BK_AVGPOOL, BK_LOAD_U8, BK_TRANSPOSE };
+enum { BK_NONE, BK_RELU, BK_RELU6, BK_PRELU, BK_RPRELU, BK_BINRELU, BK_HARDSWISH, BK_SIGMOID };
 
 typedef struct {
     uint8_t *data; /* bit c % 8 of byte c / 8 of a pixel is 1 where NOT y >= threshold[c] */
@@ -38,12 +39,14 @@ typedef struct {
     int32_t row_pitch, column_pitch; /* pools: floats from row to row and from pixel to pixel of the input */
     int32_t u8_zero, bit_planes;
     float u8_inverse; /* 1 / scale */
-    int32_t reserved;
+    int32_t taps, pixel_words; /* of Q: length of `tap`, and 64-bit words of an input pixel; 0 where it does not apply */
+    int32_t row;               /* output pixels of a row: they lie side by side, and so do what `load` reads */
 
     const void *input;
     const int32_t *in;      /* (pixels) lane of the window's first tap in the input */
     const int32_t *out;     /* (pixels) number of the pixel in the output map */
     const int32_t *border;  /* (pixels) border class, or NULL */
+    const int32_t *spread;  /* depthwise: (padded) input channel of each output */
     const int32_t *offset;  /* (steps) lanes from the first tap */
     const int32_t *window;  /* pools: (pixels, 2) rows and columns inside the map */
     const float *divisor;   /* average pool: (pixels) */
@@ -55,6 +58,7 @@ typedef struct {
 
     /* y = act(alpha * sum + gamma * Q + beta + shortcut), from left to right, without contraction */
     const float *alpha, *gamma, *beta;
+    const int32_t *tap;     /* (taps) 64-bit words from the window's first tap; every word of a pixel counts in Q */
     const int32_t *q_base;  /* (classes) Q = q_base - 2 popcount of the window's bits */
     const float *shortcut;
     int64_t shortcut_pitch;

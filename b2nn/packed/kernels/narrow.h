@@ -51,6 +51,9 @@ static inline __attribute__((always_inline)) TARGET void NAME(activate)(const bk
             y[o] = y[o] * AT_MOST(AT_LEAST(gate, 0.0f), 6.0f) / 6.0f;
         }
         break;
+    case BK_SIGMOID:
+        EACH for (int l = 0; l < WIDTH; l++) y[o][l] = sigmoid(y[o][l]);
+        break;
     }
 }
 
@@ -194,6 +197,8 @@ static TARGET void NAME(channels)(const bk_step *s, int block, int i) {
             return;
         }
         memcpy(v, x + block, lanes * sizeof(float));
+    } else if (s->kind == BK_LOAD_U8) {
+        for (int l = 0; l < lanes; l++) v[l] = ((const uint8_t *)s->input)[s->in[i] + block + l];
     } else if (s->kind == BK_DEPTHWISE) {
         const float *w = (const float *)s->weight + block;
         if (s->image_pixels) w += (int64_t)(i / s->image_pixels) * s->image_weight;
@@ -203,7 +208,7 @@ static TARGET void NAME(channels)(const bk_step *s, int block, int i) {
         else
             for (int t = 0; t < s->steps; t++)
                 for (int l = 0; l < lanes; l++)
-                    v[l] += x[s->offset[t] + (block + l) / s->multiplier] * w[t * s->weight_pitch + l];
+                    v[l] += x[s->offset[t] + s->spread[block + l]] * w[t * s->weight_pitch + l];
     } else {
         const int rows = s->window[2 * i], columns = s->window[2 * i + 1], average = s->kind == BK_AVGPOOL;
         for (int l = 0; l < 16; l++) v[l] = average ? 0.0f : -__builtin_inff();
