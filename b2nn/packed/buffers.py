@@ -15,6 +15,7 @@ from b2nn.packed.layout import SLOT
 from b2nn.packed.step import MAX_BITS
 
 Format = Literal["float", "bits", "bf16", "u8"]
+Numbers = Literal["float", "bf16", "u8"]
 FORMATS: tuple[Format, ...] = ("float", "bits", "bf16", "u8")
 Number = float  # in `Buffers` that is the name of a format
 
@@ -102,14 +103,14 @@ class Buffers:
             raise B2nnError(f"channels {start} to {stop} are not in a map of {self.channels}")
         return replace(self, start=self.start + start, channels=stop - start)
 
-    def inside(self, format: Literal["float", "bf16", "u8"] = "float") -> Tensor:
+    def inside(self, format: Numbers = "float") -> Tensor:
         """(N, C, H, W) view of a format without its border, its memory order channels_last."""
         b = self.border
         data = self.held(format)
         data = data[:, b : b + self.height, b : b + self.width, self.start : self.start + self.channels]
         return data.permute(0, 3, 1, 2)
 
-    def held(self, format: Literal["float", "bf16", "u8"]) -> Tensor:
+    def held(self, format: Numbers) -> Tensor:
         """A format's memory; `B2nnError` where the map lacks it."""
         data = getattr(self, format)
         if data is None:

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from b2nn.errors import B2nnError
-from b2nn.packed.buffers import Buffers, Format
+from b2nn.packed.buffers import Buffers, Format, Numbers
 from b2nn.packed.epilogue import PLAIN, Epilogue, set_epilogue, written
 from b2nn.packed.layout import LANES, Weights, border_classes, int32, output_size
 from b2nn.packed.step import KINDS, Step
@@ -276,7 +276,7 @@ def _source(source: Buffers, weights: Weights, plane: int) -> tuple[int, int, in
         pitch = bits.data.shape[3] // 4
         unit = 4 if weights.level == "avx2" else 1
         return bits.data.data_ptr() + source.start // 8, pitch, pitch // bits.groups, unit
-    kinds: dict[str, tuple[Format, int]] = {"float": ("float", 1), "depthwise": ("float", 1), "bf16": ("bf16", 2),
+    kinds: dict[str, tuple[Numbers, int]] = {"float": ("float", 1), "depthwise": ("float", 1), "bf16": ("bf16", 2),
                                             "int8": ("u8", 4)}
     format, per_lane = kinds[weights.kind]
     data = source.held(format)

@@ -51,11 +51,11 @@ class Prepared:
         program = recognised(program)
         self.program, self.layouts = program, layouts
         self.seen = _all_values(program, inputs)
-        self.native = {id(step) for step in program.steps if self._fits(step)}
         self.readers: dict[str, list[Step]] = defaultdict(list)
         for step in program.steps:
             for name in sources(step):
                 self.readers[name].append(step)
+        self.native = {id(step) for step in program.steps if self._fits(step)}
         self.buffers: dict[str, Buffers] = {}
         self.linear: dict[str, bool] = {}  # whether a value has its channels last
         self.bound: list[tuple[str, Steps, int]] = []  # inputs, and the steps that read them where the caller has them
@@ -113,7 +113,8 @@ class Prepared:
         if not all(_is_map(value, linear=False) and len(value) == 1 for value in (x, y, *other)):
             return False
         if isinstance(step, Gate):
-            return x.shape == y.shape and other[0].shape == (1, x.shape[1], 1, 1) and x.shape[1] % 16 == 0
+            plain = all(isinstance(reader, Gate) for reader in self.readers[step.gates])  # so without border
+            return x.shape == y.shape and other[0].shape == (1, x.shape[1], 1, 1) and x.shape[1] % 16 == 0 and plain
         return y.shape[1] <= LANES or y.shape[1] % LANES == 0
 
     def _make_buffers(self) -> None:
@@ -131,6 +132,22 @@ class Prepared:
                 for name in (*sources(step), step.result):
                     if name not in self.buffers and not self._is_read_in_place(name):
                         self.buffers[name] = self._buffers(name)
+
+        self._share_floats()
+
+    def _share_floats(self) -> None:
+        """A conv writes over the map that it adds where nobody reads that later: half the memory to go through."""
+        kept = {*self.program.inputs, *values_in(self.program.output)}
+        number = {id(step): place for place, step in enumerate(self.program.steps)}
+        for step in self.program.steps:
+            if id(step) not in self.native or not isinstance(step, Conv) or step.shortcut is None or not step.whole:
+                continue
+            old, new = self.buffers[step.shortcut], self.buffers[step.result]
+            read = [reader for reader in self.readers[step.shortcut] if reader is not step]
+            window = step.source == step.shortcut and (step.precision == "float32" or step.groups > 1)
+            if step.shortcut not in kept and old.physical == new.physical and new.float is not None and not window \
+                    and all(id(reader) in self.native and number[id(reader)] < number[id(step)] for reader in read):
+                new.float = old.float
 
     def _is_read_in_place(self, name: str) -> bool:
         """Whether an input needs no map, since element-wise steps read it where the caller has it."""

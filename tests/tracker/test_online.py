@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from eval.boxes import iou
-from tests.tracker.conftest import red_frame
+from tests.tracker.conftest import TINY, red_frame
 from tracker.errors import TrackerError
 from tracker.models import build_network
 from tracker.online import SiameseTracker
@@ -68,6 +69,14 @@ def test_one_network_call_a_frame(tiny_network, monkeypatch):
     tracker = SiameseTracker(tiny_network)
     track(tracker, [(100, 100, 40, 40)] * 4)
     assert len(calls) == 1 + 3
+
+
+def test_networks_take_crops_as_bytes_and_answer_as_to_floats():
+    for model in ({"type": "siamfc"}, TINY):
+        network = build_network(model).eval()
+        crops = torch.randint(0, 256, (1, 3, 127, 127), dtype=torch.uint8)
+        with torch.no_grad():
+            assert torch.equal(network.features(crops), network.features(crops.float()))
 
 
 def test_siamfc_searches_scales_in_one_call():

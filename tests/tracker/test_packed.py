@@ -94,6 +94,18 @@ def test_a_checkpoint_and_its_packed_file_track_alike(stored, tmp_path):
         np.testing.assert_allclose(boxes(tracker), plain, atol=0.05)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])
+def test_crops_as_bytes_and_both_halves_of_a_frame_at_once(precision):
+    network, checkpoint = trained(presets()["nano"], Recipe(scale="adabin"), seed=1)
+    template, search = crops(1, network.config.template_size), crops(1, network.config.search_size)
+    packed = PackedTrackerNetwork(pack_network(network, checkpoint, precision, [(template, search)] * 2))
+    kernel = packed.embed(template)
+    wanted = packed.respond(kernel, packed.features(search))
+    for form in (search, search.byte(), search.byte().contiguous(memory_format=torch.channels_last)):
+        found = packed(kernel, form)
+        assert torch.equal(found.cls, wanted.cls) and torch.equal(found.box, wanted.box)
+
+
 def other_network(path: Path) -> None:
     save(path, pack(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1))))
 

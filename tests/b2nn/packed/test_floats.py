@@ -1,12 +1,13 @@
 """The other precisions against torch: sums of floats are ordered differently, so to a tolerance; int8 exactly."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from b2nn.errors import B2nnError
 from b2nn.packed.layout import bf16_weights, depthwise_weights, float_weights, int8_weights
-from b2nn.packed.native import Buffers, Epilogue, conv, correlate, elementwise, pool
+from b2nn.packed.native import Buffers, Epilogue, compare, conv, correlate, elementwise, gate, pool, read
 from b2nn.packed.step import Steps
 
 # inputs a group, outputs a group, groups, kernel, stride, padding, dilation
@@ -104,6 +105,70 @@ def test_border_stays_as_it_was_filled(found):
     for data, border in ((dest.float, 0), (dest.u8, 7)):
         data[:, 1:-1, 1:-1] = border
         assert (data == border).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("channels", [1, 3, 4, 20])
+@pytest.mark.parametrize("width", [1, 3, 4, 21])
+def test_a_callers_image_is_read_into_every_format(found, dtype, channels, width):
+    image = torch.randint(0, 256, (2, 5, width, channels)).to(dtype)
+    alpha, beta = torch.rand(channels) / 50, torch.randn(channels)
+    y = image.permute(0, 3, 1, 2) * alpha.view(-1, 1, 1) + beta.view(-1, 1, 1)
+    dest = Buffers(*y.shape, 2).add_float().add_bf16().add_u8(0.02, 100)
+    dest.add_bits(torch.zeros(channels))
+    only_numbers = Buffers(*y.shape, 1).add_float().add_bf16().add_u8(0.02, 100)  # as images are read fastest
+    for to in (dest, only_numbers):
+        run = Steps(found, read(dtype, to, epilogue=Epilogue(alpha, beta=beta)))
+        for part in (image.clone(), image):  # wherever it is
+            run.bind(0, part.data_ptr())
+            run(2)
+        assert torch.equal(to.inside(), y)
+        assert torch.equal(to.inside("bf16"), y.bfloat16())
+        assert torch.equal(to.inside("u8").float(), (y * (1 / 0.02)).round().clamp(-100, 155) + 100)
+        for data, format, border in ((to.float, "float", 0), (to.bf16, "bf16", 0), (to.u8, "u8", 100)):
+            to.inside(format)[:] = border
+            assert (data == border).all()
+    negative = torch.from_numpy(np.unpackbits(dest.bits[0].data[:, 2:-2, 2:-2].numpy(), axis=-1, bitorder="little"))
+    assert torch.equal(negative[..., :channels].permute(0, 3, 1, 2).bool(), y < 0)
+
+
+@pytest.mark.parametrize("inputs, cells", [(48, (8, 8)), (20, (3, 5)), (7, (16, 8))])
+def test_every_pixel_with_every_pixel(found, inputs, cells):
+    x, z = torch.randn(1, inputs, 9, 6), torch.randn(1, inputs, *cells)
+    y = (z.flatten(2).transpose(1, 2) @ x.flatten(2)).unflatten(2, x.shape[2:])
+    source, dest = maps(x, y, 1)
+    kernel = Buffers(*z.shape, 2).add_float()
+    kernel.inside()[:] = z
+    Steps(found, compare(source, kernel, dest))(2)
+    assert relative(dest.inside(), y) < 1e-5
+
+
+def test_gates_are_read_when_the_step_runs(found):
+    x, (source, dest) = torch.randn(1, 32, 5, 4), maps(torch.randn(1, 32, 5, 4), torch.empty(1, 32, 5, 4), 1)
+    gates = Buffers(1, 32, 1, 1).add_float()
+    run = Steps(found, gate(source, gates, dest))
+    source.inside()[:] = x
+    for _ in range(2):
+        gates.inside()[:] = torch.randn(1, 32, 1, 1)
+        run(1)
+        assert torch.equal(dest.inside(), x * gates.inside())
+
+
+def test_sigmoid(found):
+    x = torch.cat([torch.linspace(-100, 100, 191), torch.tensor([float("nan")])]).view(1, 3, 8, 8)
+    source, dest = maps(x, x, 0)
+    Steps(found, elementwise(source, dest, epilogue=Epilogue(act="sigmoid")))(1)
+    torch.testing.assert_close(dest.inside(), x.sigmoid(), rtol=3e-7, atol=1e-30, equal_nan=True)
+
+
+def test_inputs_gates_and_kernels_that_do_not_fit_are_refused(found):
+    dest = Buffers(1, 16, 4, 4).add_float()
+    with pytest.raises(B2nnError, match=r"not from torch\.float64"):
+        read(torch.float64, dest)
+    with pytest.raises(B2nnError, match="a map of one pixel"):
+        gate(dest, Buffers(1, 16, 1, 1, border=1).add_float(), dest)
+    with pytest.raises(B2nnError, match="a multiple of 64"):
+        compare(dest, Buffers(1, 16, 9, 9).add_float(), Buffers(1, 81, 4, 4).add_float())
 
 
 def test_pools_and_sums_that_do_not_fit_are_refused(found):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from packed_networks import Plain, Shared, settled
 from torch import nn
 
@@ -15,8 +16,9 @@ from b2nn import BinaryConv2d, BinaryLinear, Recipe, UnsupportedModule, binarize
 from b2nn.activations import ACTIVATIONS
 from b2nn.errors import B2nnError
 from b2nn.gated import GatedUnit
-from b2nn.packed import pack, reference
-from b2nn.packed.program import Conv, Elementwise, TorchStep
+from b2nn.packed import PackedNetwork, pack, reference
+from b2nn.packed.program import Compare, Conv, Elementwise, Gate, Mean, TorchStep, joined
+from b2nn.packed.recognise import recognised
 from b2nn.plan import all_full
 from b2nn.recipe import SCALES
 
@@ -67,6 +69,89 @@ def test_binary_sums_are_exact():
     model = BinaryConv2d(40, 33, 3, padding=1, bias=False, recipe=Recipe(scale="none"))
     x = torch.randn(2, 40, 11, 13)
     assert torch.equal(pack(nn.Sequential(model))(x), model(x).detach())
+
+
+class Attentive(nn.Module):
+    """Bytes or floats, a kernel to compare with, and gates from means; shortcuts in a row, one of them read again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.act = nn.Conv2d(3, 24, 3, 2, 1), nn.PReLU(24)
+        self.convs = nn.ModuleList(BinaryConv2d(24, 24, 3, padding=1, recipe=ADABIN) for _ in range(4))
+        self.squeeze, self.excite = nn.Conv2d(64, 64, 1), nn.Conv2d(64, 64, 1)
+        self.last = nn.Conv2d(64, 4, 3, padding=1)
+        self.register_buffer("mean", torch.tensor([100.0, 120.0, 130.0]).view(1, 3, 1, 1))
+
+    def features(self, x):
+        x = self.act(self.stem((x - self.mean) / 60))
+        maps = [x]
+        for conv in self.convs:
+            maps.append(conv(maps[-1]) + maps[-1])
+        return maps[-1] + maps[2]
+
+    def respond(self, kernel, features):
+        y = (kernel.flatten(2).transpose(1, 2) @ features.flatten(2)).unflatten(2, features.shape[2:])
+        gates = self.excite(F.relu(self.squeeze(y.mean((2, 3), keepdim=True)))).sigmoid()
+        return self.last(y * gates)
+
+
+def test_correlations_gates_and_shortcuts_in_a_row():
+    model = settled(Attentive())
+    packed = pack(model, methods=("features", "respond"))
+    x, kernel = torch.randint(0, 256, (1, 3, 29, 37)).float(), torch.randn(1, 24, 8, 8)
+    assert_equal(packed, model, x, method="features")
+    for kernels, images in ((kernel, x), (torch.randn(2, 24, 8, 8), x.repeat(2, 1, 1, 1))):
+        assert_equal(packed, model, kernels, packed.features(images), method="respond")
+    found = [type(step) for step in recognised(packed.programs["respond"]).steps]
+    assert found == [Compare, Mean, Conv, Conv, Gate, Conv]
+
+
+def test_shortcuts_that_are_read_once_more():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convs = nn.ModuleList(nn.Conv2d(16, 16, 3, padding=1) for _ in range(4))
+
+        def forward(self, x):
+            first = self.convs[0](x)
+            second = self.convs[1](first) + first  # the conv reads what it adds
+            third = self.convs[2](F.relu(second)) + second
+            return self.convs[3](third) + third, second
+
+    model = settled(Residual())
+    assert_equal(pack(model), model, torch.randn(1, 16, 9, 12))
+
+
+def test_what_else_reads_parts_of_a_correlation_still_can():
+    class Other(nn.Module):
+        def forward(self, kernel, x):
+            flat = x.flatten(2)
+            product = kernel.flatten(2).transpose(1, 2) @ flat
+            gates = x.mean((2, 3), keepdim=True).sigmoid()
+            return product.unflatten(2, x.shape[2:]) * 2, flat, product, x * gates, gates
+
+    x, kernel = torch.randn(1, 16, 6, 7), torch.randn(1, 16, 3, 3)
+    assert_equal(pack(Other()), Other(), kernel, x)
+
+
+def test_bytes_and_any_order_in_memory_give_the_same():
+    model = settled(Attentive())
+    packed = pack(model, methods=("features",))
+    image = torch.randint(0, 256, (1, 19, 23, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    wanted = packed.features(image.float().contiguous())
+    larger = torch.zeros(1, 3, 19, 46, dtype=torch.uint8)
+    larger[..., ::2] = image
+    for form in (image, image.contiguous(), image.float(), larger[..., ::2], image.clone()):
+        assert torch.equal(packed.features(form), wanted)
+    torch.testing.assert_close(model.features(image), wanted, rtol=0, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_two_programs_as_one():
+    model = settled(Attentive())
+    packed = pack(model, methods=("features", "respond"))
+    both = PackedNetwork({"both": joined(packed.programs["features"], packed.programs["respond"], "features")})
+    kernel, x = torch.randn(1, 24, 8, 8), torch.randint(0, 256, (1, 3, 21, 25), dtype=torch.uint8)
+    assert torch.equal(both.run("both", kernel, x), packed.respond(kernel, packed.features(x)))
 
 
 def test_shared_layers_methods_and_torch_functions():
