@@ -467,11 +467,15 @@ static int is_image(const bk_step *s) {
     return (s->outputs == 3 || s->outputs == 4) && pitches && dense && s->act == BK_NONE && !s->shortcut && !s->bit_planes;
 }
 
+#include "few512.h"
+
 static void range512(const bk_step *s, int from, int to) {
     if ((s->kind == BK_LOAD || s->kind == BK_LOAD_U8) && is_image(s)) {
         (s->kind == BK_LOAD ? image_f512 : image_b512)(s, from, to);
     } else if (s->kind == BK_MAXPOOL || s->kind == BK_AVGPOOL) {
         pool_range512(s, from, to);
+    } else if (s->kind == BK_FEW) {
+        few_range512(s, from, to);
     } else if (s->image_pixels) { /* a block of pixels must not cross images: each has weights of its own */
         for (int start = from; start < to;) {
             int end = (start / s->image_pixels + 1) * s->image_pixels;
