@@ -75,6 +75,8 @@ def conv(
     step.point(offset=int32(tap * pitch * unit + weights.spots[:, 2]), weight=weights.data)
     step.steps, step.weight_pitch = len(tap), outputs
     if depthwise:
+        dense = step.multiplier == stride[1] == dilation[1] == 1
+        step.columns = weights.size[1] if dense else 0
         step.point(spread=int32(np.minimum(np.arange(outputs + 16) // step.multiplier, source.channels - 1)))
     step.group_weight = weights.data.size // weights.groups
     if weights.kind == "few":

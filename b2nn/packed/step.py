@@ -29,7 +29,8 @@ class Step(ctypes.Structure):
     _fields_ = [
         *[(name, _INT) for name in (
             "kind", "act", "pixels", "groups", "outputs", "padded", "steps", "group_offset", "multiplier",
-            "image_pixels", "base_pitch", "beta_pitch", "row_pitch", "column_pitch", "u8_zero", "bit_planes")],
+            "columns", "image_pixels", "base_pitch", "beta_pitch", "row_pitch", "column_pitch", "u8_zero",
+            "bit_planes")],
         ("u8_inverse", _FLOAT), *[(name, _INT) for name in ("taps", "pixel_words", "inputs", "row")],
         *[(name, _POINTER) for name in ("input", "in_", "out", "border", "spread", "offset", "window", "divisor",
                                       "weight")],

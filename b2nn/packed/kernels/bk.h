@@ -36,6 +36,7 @@ typedef struct {
     int32_t steps;        /* 32-bit lanes that one output sums; for depthwise the taps of the kernel */
     int32_t group_offset; /* lanes from group to group in the input */
     int32_t multiplier;   /* depthwise: outputs of one input channel */
+    int32_t columns;      /* depthwise: of the kernel, if windows and taps move on by one pixel along rows; else 0 */
     int32_t image_pixels; /* depthwise with a kernel for each image: output pixels of one image, else 0 */
     int32_t base_pitch, beta_pitch; /* from border class to border class; 0 where it makes no difference */
     int32_t row_pitch, column_pitch; /* pools: floats from row to row and from pixel to pixel of the input */

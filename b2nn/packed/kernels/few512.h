@@ -12,6 +12,20 @@ static inline __attribute__((always_inline)) T512 __m128 sums_of_four(__m512 a, 
     return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 }
 
+#define FEW_REST(at) any512(at, rest)
+#define FEW_STEP(LOAD)                                                                                                 \
+    {                                                                                                                  \
+        __m512 W[4];                                                                                                   \
+        UNROLLED for (int o = 0; o < NO; o++) W[o] = LOAD(weight + o * pitch + c);                                     \
+        UNROLLED for (int p = 0; p < NP; p++) {                                                                        \
+            const __m512 X = LOAD(x[p] + k + c);                                                                       \
+            UNROLLED for (int o = 0; o < NO; o++) {                                                                    \
+                sum[p * NO + o] = _mm512_fmadd_ps(X, W[o], sum[p * NO + o]);                                           \
+                BARRIER(sum[p * NO + o]);                                                                              \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
 /* Outputs [first, first + NO) of pixels [i, i + NP) to v[pixel][output]; those beyond `end` are the first one again. */
 static inline __attribute__((always_inline)) T512 void few_block512(const bk_step *s, const int NP, const int NO,
                                                                     const float *weight, int first, int i, int end,
@@ -19,24 +33,16 @@ static inline __attribute__((always_inline)) T512 void few_block512(const bk_ste
     __m512 sum[MAX_SUMS];
     const float *x[MAX_PIXELS];
     const int whole = s->inputs & -16;
+    const int64_t pitch = s->group_weight;
     const __mmask16 rest = lanes_left(s->inputs - whole);
-    weight += first * s->group_weight;
+    weight += first * pitch;
     UNROLLED for (int p = 0; p < NP; p++) x[p] = (const float *)s->input + s->in[i + p < end ? i + p : i];
     UNROLLED for (int k = 0; k < NP * NO; k++) sum[k] = _mm512_setzero_ps();
     for (int t = 0; t < s->steps; t++, weight += s->weight_pitch) {
         const int64_t k = s->offset[t];
-        for (int c = 0; c < s->inputs; c += 16) {
-            const __mmask16 mask = c < whole ? 0xffff : rest;
-            __m512 W[4];
-            UNROLLED for (int o = 0; o < NO; o++) W[o] = any512(weight + o * s->group_weight + c, mask);
-            UNROLLED for (int p = 0; p < NP; p++) {
-                const __m512 X = any512(x[p] + k + c, mask);
-                UNROLLED for (int o = 0; o < NO; o++) {
-                    sum[p * NO + o] = _mm512_fmadd_ps(X, W[o], sum[p * NO + o]);
-                    BARRIER(sum[p * NO + o]);
-                }
-            }
-        }
+        int c = 0;
+        for (; c < whole; c += 16) FEW_STEP(_mm512_loadu_ps)
+        if (rest) FEW_STEP(FEW_REST)
     }
     float four[4];
     UNROLLED for (int k = 0; k < NP * NO; k += 4) {
