@@ -280,8 +280,8 @@ def _source(source: Buffers, weights: Weights, plane: int) -> tuple[int, int, in
         pitch = bits.data.shape[3] // 4
         unit = 4 if weights.level == "avx2" else 1
         return bits.data.data_ptr() + source.start // 8, pitch, pitch // bits.groups, unit
-    kinds: dict[str, tuple[Numbers, int]] = {"float": ("float", 1), "depthwise": ("float", 1), "few": ("float", 1), "bf16": ("bf16", 2),
-                                            "int8": ("u8", 4)}
+    kinds: dict[str, tuple[Numbers, int]] = {"float": ("float", 1), "depthwise": ("float", 1), "few": ("float", 1),
+                                             "bf16": ("bf16", 2), "int8": ("u8", 4)}
     format, per_lane = kinds[weights.kind]
     data = source.held(format)
     if source.start % per_lane:

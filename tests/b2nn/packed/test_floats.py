@@ -49,7 +49,7 @@ def test_float_bf16_and_int8_convs(found, case):
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 3, 4, 7, 8, 16])
-@pytest.mark.parametrize("inputs, kernel, stride, dilation", [(256, 3, 1, 1), (20, 3, 2, 2), (5, 2, 1, 1), (64, 1, 1, 1)])
+@pytest.mark.parametrize("inputs, kernel, stride, dilation", [(256, 3, 1, 1), (20, 3, 2, 2), (5, 2, 1, 1)])
 def test_convs_of_few_outputs(found, outputs, inputs, kernel, stride, dilation):
     x, weight = torch.randn(2, inputs, 11, 9), torch.randn(outputs, inputs, kernel, kernel)
     alpha, beta = torch.rand(outputs), torch.randn(outputs)
