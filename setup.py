@@ -6,7 +6,7 @@ from setuptools import Extension, setup
 KERNELS = Extension(
     "b2nn.packed._bk",
     ["b2nn/packed/kernels/bk.c"],
-    depends=[f"b2nn/packed/kernels/{name}.h" for name in ("bk", "avx512", "avx2", "narrow")],
+    depends=[f"b2nn/packed/kernels/{name}.h" for name in ("bk", "avx512", "few512", "slide512", "avx2", "narrow")],
     extra_compile_args=["-O3", "-g0", "-ffp-contract=off"],
     py_limited_api=True,
     optional=True,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from b2nn.errors import B2nnError
 
-Kind = Literal["bits", "float", "bf16", "int8", "depthwise"]
+Kind = Literal["bits", "float", "bf16", "int8", "depthwise", "few"]
 Array = NDArray[np.generic]
 LANES = 64
 SLOT = 64
@@ -28,7 +28,7 @@ class Weights:
     """A conv's weights laid out for a kernel. Of use for any input size.
 
     Attributes:
-        data: what the kernel reads, int32, or float32 for depthwise.
+        data: what the kernel reads, int32, or float32 for depthwise and few.
         outputs, inputs: channels of one group.
         spots: (steps, 3) kernel row, kernel column, and lane (avx2's bits: byte) within a group of a pixel.
         tap_sums: (groups, outputs, rows, columns) int64 sums over a tap's inputs: of the signs, or of the int8 weights.
@@ -97,6 +97,15 @@ def depthwise_weights(weight: Tensor) -> Weights:
     taps = weight.detach().float().flatten(1).T.contiguous().numpy()
     size = (weight.shape[2], weight.shape[3])
     return Weights("depthwise", taps, 1, len(weight), len(weight), size, _spots(size, 1))
+
+
+def few_weights(weight: Tensor) -> Weights:
+    """For float32 convs of at most 16 outputs, from (out, in, rows, columns): (out, taps, in) floats."""
+    outputs, inputs, *size = weight.shape
+    if outputs > 16:
+        raise B2nnError(f"{outputs} outputs are not few; use float_weights")
+    data = weight.detach().float().permute(0, 2, 3, 1).contiguous().numpy()
+    return Weights("few", data, 1, outputs, inputs, (size[0], size[1]), _spots((size[0], size[1]), 1))
 
 
 def border_classes(

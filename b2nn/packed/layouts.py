@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from b2nn.packed.layout import Weights, bf16_weights, binary_weights, depthwise_weights, float_weights, int8_weights
+from b2nn.packed.layout import (
+    Weights,
+    bf16_weights,
+    binary_weights,
+    depthwise_weights,
+    few_weights,
+    float_weights,
+    int8_weights,
+)
 from b2nn.packed.library import Library
 from b2nn.packed.program import Conv
+
+_FEW = 8  # outputs up to which vectors run along the inputs
 
 
 class Layouts:
@@ -27,5 +37,7 @@ class Layouts:
             return bf16_weights(step.weight, step.groups)
         if step.precision == "int8":
             return int8_weights(step.weight, step.groups)
+        if step.groups == 1 and len(step.weight) <= _FEW and step.weight.shape[1] >= 16:
+            return few_weights(step.weight)
         depthwise = step.groups > 1 and step.weight.shape[1] == 1
         return depthwise_weights(step.weight) if depthwise else float_weights(step.weight, step.groups)

@@ -20,7 +20,7 @@ import torch
 
 from b2nn.errors import B2nnError
 
-ABI = 2
+ABI = 3
 LEVELS = ("scalar", "neon", "avx2", "avx512")
 TORCH = "torch"
 FEATURES = {"bf16": 1, "int8": 2}

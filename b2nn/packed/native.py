@@ -75,8 +75,12 @@ def conv(
     step.point(offset=int32(tap * pitch * unit + weights.spots[:, 2]), weight=weights.data)
     step.steps, step.weight_pitch = len(tap), outputs
     if depthwise:
+        dense = step.multiplier == stride[1] == dilation[1] == 1
+        step.columns = weights.size[1] if dense else 0
         step.point(spread=int32(np.minimum(np.arange(outputs + 16) // step.multiplier, source.channels - 1)))
     step.group_weight = weights.data.size // weights.groups
+    if weights.kind == "few":
+        step.inputs, step.weight_pitch, step.group_weight = inputs, inputs, weights.data.size // outputs
     first = _corner(source, dest, stride, padding)
     step.point(in_=int32(first * pitch))
     classes, inside = border_classes(
@@ -276,8 +280,8 @@ def _source(source: Buffers, weights: Weights, plane: int) -> tuple[int, int, in
         pitch = bits.data.shape[3] // 4
         unit = 4 if weights.level == "avx2" else 1
         return bits.data.data_ptr() + source.start // 8, pitch, pitch // bits.groups, unit
-    kinds: dict[str, tuple[Numbers, int]] = {"float": ("float", 1), "depthwise": ("float", 1), "bf16": ("bf16", 2),
-                                            "int8": ("u8", 4)}
+    kinds: dict[str, tuple[Numbers, int]] = {"float": ("float", 1), "depthwise": ("float", 1), "few": ("float", 1),
+                                             "bf16": ("bf16", 2), "int8": ("u8", 4)}
     format, per_lane = kinds[weights.kind]
     data = source.held(format)
     if source.start % per_lane:

@@ -13,11 +13,12 @@ from torch.utils._pytree import tree_leaves
 from b2nn.packed import reference
 from b2nn.packed.layout import LANES, output_size
 from b2nn.packed.layouts import Layouts
-from b2nn.packed.native import PLAIN, Buffers, Epilogue, compare, conv, elementwise, gate, pool, read
+from b2nn.packed.native import PLAIN, Buffers, Epilogue, compare, conv, correlate, elementwise, gate, pool, read
 from b2nn.packed.program import (
     Activation,
     Compare,
     Conv,
+    Correlate,
     Elementwise,
     Gate,
     Mean,
@@ -92,6 +93,8 @@ class Prepared:
             return False
         if isinstance(step, Compare | Gate):
             return self._fits_two(step)
+        if isinstance(step, Correlate):
+            return self._fits_correlation(step)
         x, y = self.seen[step.source], self.seen[step.result]
         linear = isinstance(step, Conv) and step.linear
         if not (_is_map(x, linear) and _is_map(y, linear)):
@@ -101,10 +104,8 @@ class Prepared:
             return tuple(y.shape) == _own_shape(step, x) and (
                 step.shortcut is None or self.seen[step.shortcut].shape == y.shape)
         if isinstance(step, Elementwise):
-            constants = (step.alpha, step.beta, step.activation.slope, step.activation.shift_in)
-            lengths = {len(tensor) for tensor in constants if tensor is not None}
             other = None if step.other is None else self.seen[step.other]
-            return lengths <= {1, x.shape[1]} and x.shape == y.shape and (
+            return _lengths(step) <= {1, x.shape[1]} and x.shape == y.shape and (
                 other is None or (isinstance(other, Tensor) and other.shape == x.shape))
         return True
 
@@ -116,6 +117,13 @@ class Prepared:
             plain = all(isinstance(reader, Gate) for reader in self.readers[step.gates])  # so without border
             return x.shape == y.shape and other[0].shape == (1, x.shape[1], 1, 1) and x.shape[1] % 16 == 0 and plain
         return y.shape[1] <= LANES or y.shape[1] % LANES == 0
+
+    def _fits_correlation(self, step: Correlate) -> bool:
+        x, kernel, y = (self.seen[name] for name in (step.source, step.kernel, step.result))
+        plain = all(isinstance(reader, Correlate) and reader.source != step.kernel
+                    for reader in self.readers[step.kernel])  # so without border
+        return all(_is_map(value, linear=False) for value in (x, kernel, y)) and plain and \
+            x.shape[:2] == kernel.shape[:2] == y.shape[:2] and _lengths(step) <= {1, x.shape[1]}
 
     def _make_buffers(self) -> None:
         """A map for every value that a native step reads or writes, in those formats that somebody reads."""
@@ -163,6 +171,8 @@ class Prepared:
             buffers = Buffers(1, value.shape[-1], 1, value.numel() // value.shape[-1])
         else:
             border = max((max(step.padding) for step in convs), default=0)
+            border = max([border, *(self.seen[step.kernel].shape[2] // 2 for step in self.readers[name]
+                                    if isinstance(step, Correlate) and step.source == name)])
             images, channels, height, width = value.shape
             buffers = Buffers(images, channels, height, width, border)
         made = [step for step in self.program.steps if step.result == name]
@@ -235,6 +245,10 @@ class Prepared:
         source = self.buffers[step.source]
         if isinstance(step, Compare):
             return compare(source, self.buffers[step.kernel], dest)
+        if isinstance(step, Correlate):
+            kernel = self.buffers[step.kernel]
+            return correlate(source, kernel, dest, padding=(kernel.height // 2,) * 2,
+                             epilogue=_epilogue(step, step.activation, None))
         if isinstance(step, Gate):
             return gate(source, self.buffers[step.gates], dest)
         if isinstance(step, Mean):
@@ -316,12 +330,18 @@ def _tensors(nested: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(nested) if isinstance(leaf, Tensor)]
 
 
+def _lengths(step: Elementwise | Correlate) -> set[int]:
+    """Of its channel constants."""
+    constants = (step.alpha, step.beta, step.activation.slope, step.activation.shift_in)
+    return {len(tensor) for tensor in constants if tensor is not None}
+
+
 def _is_map(value: Any, linear: bool) -> bool:
     return isinstance(value, Tensor) and value.dtype in (torch.float32, torch.uint8) and value.numel() > 0 and \
         (linear or value.ndim == 4)
 
 
-def _epilogue(step: Conv | Elementwise, activation: Activation, other: Buffers | None) -> Epilogue:
+def _epilogue(step: Conv | Elementwise | Correlate, activation: Activation, other: Buffers | None) -> Epilogue:
     parameters = [tensor for tensor in (activation.shift_in, activation.slope, activation.shift_out)
                   if tensor is not None]
     constants = dict(gamma=step.gamma, beta_taps=step.centre_taps()) if isinstance(step, Conv) else {}

@@ -156,6 +156,22 @@ class Compare:
     result: str
 
 
+@dataclass(frozen=True, eq=False)
+class Correlate:
+    """act(alpha y + beta), y each channel of a map (N, C, H, W) with the same channel of a kernel (N, C, h, w).
+
+    The kernel's centre moves over the map, with zeros around: h // 2 on all sides. alpha and beta are as in
+    `Elementwise`.
+    """
+
+    source: str
+    kernel: str
+    result: str
+    alpha: Tensor | None = None
+    beta: Tensor | None = None
+    activation: Activation = NO_ACTIVATION
+
+
 @dataclass(frozen=True)
 class Mean:
     """Mean over a map's pixels, (N, C, 1, 1)."""
@@ -173,7 +189,7 @@ class Gate:
     result: str
 
 
-Step = Conv | Pool | Elementwise | TorchStep | Compare | Mean | Gate
+Step = Conv | Pool | Elementwise | TorchStep | Compare | Correlate | Mean | Gate
 
 
 @dataclass(frozen=True)
@@ -250,6 +266,7 @@ def sources(step: Step) -> list[str]:
     """Names of the values that a step reads."""
     if isinstance(step, TorchStep):
         return values_in((step.args, step.kwargs))
-    second = {Conv: "shortcut", Elementwise: "other", Compare: "kernel", Gate: "gates"}.get(type(step))
+    second = {Conv: "shortcut", Elementwise: "other", Compare: "kernel", Correlate: "kernel",
+              Gate: "gates"}.get(type(step))
     other = None if second is None else getattr(step, second)
     return [step.source] if other is None else [step.source, other]

@@ -13,6 +13,8 @@ from b2nn.packed.program import (
     Activation,
     Compare,
     Conv,
+    Correlate,
+    Elementwise,
     Gate,
     Mean,
     Program,
@@ -27,8 +29,11 @@ from b2nn.packed.program import (
 def recognised(program: Program) -> Program:
     """The program with such steps. They compute the same, if the values are maps; sums may be ordered otherwise."""
     made = {step.result: step for step in program.steps}
-    steps = [_comparison(step, made) or _mean(step) or _gate(step, made) or step for step in program.steps]
-    return replace(program, steps=tuple(_read(_with_sigmoids(_read(steps, program)), program)))
+    steps = [_comparison(step, made) or _correlation(step, made) or _mean(step) or _gate(step, made) or step
+             for step in program.steps]
+    for fused in (_with_affine, _with_sigmoids):
+        steps = _read(fused(_read(steps, program)), program)
+    return replace(program, steps=tuple(steps))
 
 
 def _comparison(step: Step, made: dict[str, Step]) -> Compare | None:
@@ -53,6 +58,46 @@ def _comparison(step: Step, made: dict[str, Step]) -> Compare | None:
     return Compare(source.args[0].name, kernel.args[0].name, step.result)
 
 
+def _correlation(step: Step, made: dict[str, Step]) -> Correlate | None:
+    """A conv of N C groups: every channel of every image by a kernel of its own, with half the kernel around."""
+    if not _is(step, "method.unflatten", 3) or step.args[1] != 0:
+        return None
+    picked = _before(step.args[0], made)
+    conv = _before(picked.args[0], made) if _is(picked, "operator.getitem", 2) and picked.args[1] == 0 else None
+    if not isinstance(conv, TorchStep) or conv.name != "functional.conv2d" or len(conv.args) != 2 or \
+            set(conv.kwargs) != {"padding", "groups"}:
+        return None
+    source, kernel = (_channels_first(arg, index, made) for arg, index in zip(conv.args, (
+        None, (slice(None), None)), strict=True))
+    padding, groups = (_before(conv.kwargs[name], made) for name in ("padding", "groups"))
+    if source is None or kernel is None or not _is(padding, "operator.floordiv", 2) or padding.args[1] != 2 or \
+            not _is(groups, "operator.mul", 2):
+        return None
+    sides = [_side(arg, made) for arg in (*groups.args, padding.args[0], *step.args[2])]
+    return Correlate(source, kernel, step.result) if sides == [(kernel, axis) for axis in (0, 1, 2, 0, 1)] else None
+
+
+def _channels_first(value: Any, index: Any, made: dict[str, Step]) -> str | None:
+    """x of x.flatten(0, 1)[index], without a float() that does nothing."""
+    picked = _before(value, made)
+    flat = _before(picked.args[0], made) if _is(picked, "operator.getitem", 2) and picked.args[1] == index else None
+    if not _is(flat, "method.flatten", 3) or flat.args[1:] != (0, 1):
+        return None
+    return _unwidened(flat.args[0], made)
+
+
+def _unwidened(value: Value, made: dict[str, Step]) -> str:
+    step = _before(value, made)
+    return step.args[0].name if _is(step, "method.float", 1) else value.name
+
+
+def _side(value: Any, made: dict[str, Step]) -> tuple[str, int] | None:
+    """The x and i of x.shape[i]."""
+    size = _before(value, made)
+    shape = _before(size.args[0], made) if _is(size, "operator.getitem", 2) else None
+    return (shape.args[0].name, size.args[1]) if _is(shape, "attribute", 2) and shape.args[1] == "shape" else None
+
+
 def _mean(step: Step) -> Mean | None:
     if _is(step, "method.mean", 2) and tuple(step.args[1]) == (2, 3) and step.kwargs == {"keepdim": True}:
         return Mean(step.args[0].name, step.result)
@@ -67,6 +112,20 @@ def _gate(step: Step, made: dict[str, Step]) -> Gate | None:
         if isinstance(x, Value) and _is_sigmoid(_before(gates, made)):
             return Gate(x.name, gates.name, step.result)
     return None
+
+
+def _with_affine(steps: list[Step]) -> list[Step]:
+    """Correlations take in the constants and the activation that follow them."""
+    readers = Counter(name for step in steps for name in sources(step))
+    following = {step.source: step for step in steps if isinstance(step, Elementwise) and step.other is None}
+    found: list[Step] = []
+    for step in steps:
+        after = following.get(step.result)
+        if isinstance(step, Correlate) and after is not None and readers[step.result] == 1:
+            step = replace(step, result=after.result, alpha=after.alpha, beta=after.beta, activation=after.activation)
+        found.append(step)
+    taken = {step.result for step in found if isinstance(step, Correlate)}
+    return [step for step in found if isinstance(step, Correlate) or step.result not in taken]
 
 
 def _with_sigmoids(steps: list[Step]) -> list[Step]:

@@ -18,6 +18,7 @@ from b2nn.packed.program import (
     Activation,
     Compare,
     Conv,
+    Correlate,
     Elementwise,
     Gate,
     Mean,
@@ -52,12 +53,15 @@ def perform(step: Step, values: dict[str, Any]) -> None:
     elif isinstance(step, Compare):
         x, kernel = values[step.source], values[step.kernel]
         values[step.result] = (kernel.flatten(2).transpose(1, 2) @ x.flatten(2)).unflatten(2, x.shape[2:])
+    elif isinstance(step, Correlate):
+        y = _correlation(values[step.source], values[step.kernel])
+        values[step.result] = _affine(step, y)
     elif isinstance(step, Mean):
         values[step.result] = values[step.source].mean((2, 3), keepdim=True)
     elif isinstance(step, Gate):
         values[step.result] = values[step.source] * values[step.gates]
     elif isinstance(step, Elementwise):
-        values[step.result] = _elementwise(step, values[step.source], values.get(step.other or ""))
+        values[step.result] = _affine(step, values[step.source], values.get(step.other or ""))
     else:
         result = conv(step, values[step.source], values.get(step.shortcut or ""))
         if not step.whole:
@@ -142,7 +146,14 @@ def _pool(step: Pool, x: Tensor) -> Tensor:
     return F.avg_pool2d(x, step.kernel, step.stride, step.padding, step.ceil_mode, step.count_include_pad)
 
 
-def _elementwise(step: Elementwise, x: Tensor, other: Tensor | None) -> Tensor:
+def _correlation(x: Tensor, kernel: Tensor) -> Tensor:
+    """(N, C, H', W'), each image and channel with its own kernel."""
+    images, channels, size, _ = kernel.shape
+    y = F.conv2d(x.flatten(0, 1)[None], kernel.flatten(0, 1)[:, None], padding=size // 2, groups=images * channels)
+    return y[0].unflatten(0, (images, channels))
+
+
+def _affine(step: Elementwise | Correlate, x: Tensor, other: Tensor | None = None) -> Tensor:
     if step.alpha is not None:
         x = x * _column(step.alpha)
     if step.beta is not None:

@@ -10,7 +10,7 @@ from b2nn.packed.library import Library
 
 MAX_BITS = 4
 KINDS = {"bits": 0, "float": 1, "bf16": 2, "int8": 3, "depthwise": 4, "load": 5, "max_pool": 6, "average_pool": 7,
-         "load_u8": 8, "transpose": 9}
+         "load_u8": 8, "transpose": 9, "few": 10}
 ACTIVATIONS = {"none": 0, "relu": 1, "relu6": 2, "prelu": 3, "rprelu": 4, "binrelu": 5, "hardswish": 6,
                "sigmoid": 7}
 
@@ -29,8 +29,9 @@ class Step(ctypes.Structure):
     _fields_ = [
         *[(name, _INT) for name in (
             "kind", "act", "pixels", "groups", "outputs", "padded", "steps", "group_offset", "multiplier",
-            "image_pixels", "base_pitch", "beta_pitch", "row_pitch", "column_pitch", "u8_zero", "bit_planes")],
-        ("u8_inverse", _FLOAT), *[(name, _INT) for name in ("taps", "pixel_words", "row")],
+            "columns", "image_pixels", "base_pitch", "beta_pitch", "row_pitch", "column_pitch", "u8_zero",
+            "bit_planes")],
+        ("u8_inverse", _FLOAT), *[(name, _INT) for name in ("taps", "pixel_words", "inputs", "row")],
         *[(name, _POINTER) for name in ("input", "in_", "out", "border", "spread", "offset", "window", "divisor",
                                       "weight")],
         *[(name, _LONG) for name in ("group_weight", "weight_pitch", "image_weight")],

@@ -216,7 +216,8 @@ static void work(void *argument) {
 /* Whether a step takes long enough (about 10 us) to pay for waking threads: in vectors times steps. */
 static int pays(const bk_step *s) {
     const int pool = s->kind == BK_MAXPOOL || s->kind == BK_AVGPOOL;
-    const int64_t steps = pool ? 2 * s->window[0] * s->window[1] : s->steps ? s->steps : 4;
+    const int64_t few = s->kind == BK_FEW ? s->inputs * s->outputs / 16 : 1;
+    const int64_t steps = pool ? 2 * s->window[0] * s->window[1] : s->steps ? s->steps * few : 4;
     return (int64_t)s->pixels * s->groups * (s->padded / 16) * (steps + 4) > 40000;
 }
 

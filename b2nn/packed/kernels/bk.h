@@ -7,7 +7,7 @@ Everything is checked in Python, nothing here. */
 #define BK_H
 #include <stdint.h>
 
-#define BK_ABI 2
+#define BK_ABI 3
 #define BK_MAX_BITS 4 /* bit planes that one step can write */
 #define BK_LANES 64   /* output channels in a block of weights */
 
@@ -15,8 +15,10 @@ enum { BK_SCALAR, BK_NEON, BK_AVX2, BK_AVX512 }; /* levels */
 enum { BK_HAS_BF16 = 1, BK_HAS_INT8 = 2 };       /* fast forms of a level, bits of bk_features() */
 
 /* What is summed over the steps of a window. `load` is an element-wise step and sums nothing, `load_u8` one from bytes;
-   `transpose` writes floats as a conv reads weights, pixels as its outputs and channels as its inputs. */
-enum { BK_BITS, BK_F32, BK_BF16, BK_INT8, BK_DEPTHWISE, BK_LOAD, BK_MAXPOOL, BK_AVGPOOL, BK_LOAD_U8, BK_TRANSPOSE };
+   `transpose` writes floats as a conv reads weights, pixels as its outputs and channels as its inputs. `few` is a float
+   conv of at most 16 outputs whose vectors run along the input channels. */
+enum { BK_BITS, BK_F32, BK_BF16, BK_INT8, BK_DEPTHWISE, BK_LOAD, BK_MAXPOOL, BK_AVGPOOL, BK_LOAD_U8, BK_TRANSPOSE,
+       BK_FEW };
 enum { BK_NONE, BK_RELU, BK_RELU6, BK_PRELU, BK_RPRELU, BK_BINRELU, BK_HARDSWISH, BK_SIGMOID };
 
 typedef struct {
@@ -34,12 +36,14 @@ typedef struct {
     int32_t steps;        /* 32-bit lanes that one output sums; for depthwise the taps of the kernel */
     int32_t group_offset; /* lanes from group to group in the input */
     int32_t multiplier;   /* depthwise: outputs of one input channel */
+    int32_t columns;      /* depthwise: of the kernel, if windows and taps move on by one pixel along rows; else 0 */
     int32_t image_pixels; /* depthwise with a kernel for each image: output pixels of one image, else 0 */
     int32_t base_pitch, beta_pitch; /* from border class to border class; 0 where it makes no difference */
     int32_t row_pitch, column_pitch; /* pools: floats from row to row and from pixel to pixel of the input */
     int32_t u8_zero, bit_planes;
     float u8_inverse; /* 1 / scale */
     int32_t taps, pixel_words; /* of Q: length of `tap`, and 64-bit words of an input pixel; 0 where it does not apply */
+    int32_t inputs;            /* few: channels of a tap */
     int32_t row;               /* output pixels of a row: they lie side by side, and so do what `load` reads */
 
     const void *input;
@@ -50,9 +54,10 @@ typedef struct {
     const int32_t *offset;  /* (steps) lanes from the first tap */
     const int32_t *window;  /* pools: (pixels, 2) rows and columns inside the map */
     const float *divisor;   /* average pool: (pixels) */
-    const void *weight;     /* [group][block of 64 outputs][step][lanes of the block]; depthwise [step][weight_pitch] */
-    int64_t group_weight;   /* lanes from group to group in `weight` */
-    int64_t weight_pitch;   /* depthwise: floats from tap to tap */
+    const void *weight;     /* [group][block of 64 outputs][step][lanes of the block]; depthwise [step][weight_pitch];
+                               few [output][step][weight_pitch] */
+    int64_t group_weight;   /* lanes from group to group in `weight`; few: from output to output */
+    int64_t weight_pitch;   /* depthwise, few: floats from tap to tap */
     int64_t image_weight;   /* depthwise: floats from image to image */
     const int32_t *base;    /* bits: sum = base - 2 popcount; int8: sum = base + accumulator */
 

@@ -186,7 +186,21 @@ static inline __attribute__((always_inline)) TARGET void NAME(block)(const bk_st
     NAME(finish)(s, g, block, i, valid, v[0], 16, q);
 }
 
-/* Depthwise, element-wise and pooling steps: 16 channels of one pixel. */
+/* The window of one pixel times the weights of one output of a `few` step. */
+static TARGET float NAME(window_product)(const bk_step *s, const float *x, const float *w) {
+    NAME(vf) sum[VECTORS] = {{0}};
+    float rest = 0;
+    for (int t = 0; t < s->steps; t++, w += s->weight_pitch) {
+        const float *at = x + s->offset[t];
+        int c = 0;
+        for (; c + 16 <= s->inputs; c += 16) EACH sum[o] = FMA(LOAD(at + c, o), LOAD(w + c, o), sum[o]);
+        for (; c < s->inputs; c++) rest += at[c] * w[c];
+    }
+    EACH for (int l = 0; l < WIDTH; l++) rest += sum[o][l];
+    return rest;
+}
+
+/* Depthwise, element-wise and pooling steps: 16 channels of one pixel; and the outputs of `few`. */
 static TARGET void NAME(channels)(const bk_step *s, int block, int i) {
     const float *x = (const float *)s->input + s->in[i];
     const int lanes = s->outputs - block < 16 ? s->outputs - block : 16;
@@ -199,6 +213,9 @@ static TARGET void NAME(channels)(const bk_step *s, int block, int i) {
         memcpy(v, x + block, lanes * sizeof(float));
     } else if (s->kind == BK_LOAD_U8) {
         for (int l = 0; l < lanes; l++) v[l] = ((const uint8_t *)s->input)[s->in[i] + block + l];
+    } else if (s->kind == BK_FEW) {
+        for (int o = 0; o < s->outputs; o++)
+            v[o] = NAME(window_product)(s, x, (const float *)s->weight + o * s->group_weight);
     } else if (s->kind == BK_DEPTHWISE) {
         const float *w = (const float *)s->weight + block;
         if (s->image_pixels) w += (int64_t)(i / s->image_pixels) * s->image_weight;

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from b2nn.errors import B2nnError
-from b2nn.packed.layout import bf16_weights, depthwise_weights, float_weights, int8_weights
+from b2nn.packed.layout import bf16_weights, depthwise_weights, few_weights, float_weights, int8_weights
 from b2nn.packed.native import Buffers, Epilogue, compare, conv, correlate, elementwise, gate, pool, read
 from b2nn.packed.step import Steps
 
@@ -48,6 +48,25 @@ def test_float_bf16_and_int8_convs(found, case):
     assert torch.equal(dest.inside(), F.conv2d(levels, codes.double(), None, stride, padding, dilation, groups).float())
 
 
+@pytest.mark.parametrize("outputs", [1, 2, 3, 4, 7, 8, 16])
+@pytest.mark.parametrize("inputs, kernel, stride, dilation", [(256, 3, 1, 1), (20, 3, 2, 2), (5, 2, 1, 1)])
+def test_convs_of_few_outputs(found, outputs, inputs, kernel, stride, dilation):
+    x, weight = torch.randn(2, inputs, 11, 9), torch.randn(outputs, inputs, kernel, kernel)
+    alpha, beta = torch.rand(outputs), torch.randn(outputs)
+    y = F.conv2d(x, weight, None, stride, 1, dilation)
+    source, dest = maps(x, y, 1)
+    other, _ = maps(torch.randn(*y.shape), y, 0)
+    Steps(found, conv(source, dest, few_weights(weight), stride=(stride,) * 2, padding=(1, 1), dilation=(dilation,) * 2,
+                      epilogue=Epilogue(alpha, beta=beta, shortcut=other, act="relu")))(2)  # fmt: skip
+    wanted = (y * alpha.view(-1, 1, 1) + beta.view(-1, 1, 1) + other.inside()).relu()
+    assert relative(dest.inside(), wanted) < 1e-5
+
+
+def test_more_outputs_than_a_vector_are_not_few():
+    with pytest.raises(B2nnError, match="17 outputs are not few"):
+        few_weights(torch.ones(17, 32, 1, 1))
+
+
 @pytest.mark.parametrize("channels, multiplier", [(3, 1), (3, 8), (16, 2), (100, 1), (20, 3)])
 def test_depthwise_convs(found, channels, multiplier):
     x, weight = torch.randn(2, channels, 9, 14), torch.randn(channels * multiplier, 1, 3, 3)
@@ -66,6 +85,21 @@ def test_correlation_with_a_map(found, kernels):
     template.inside()[:] = z
     Steps(found, correlate(source, template, dest))(1)
     assert relative(dest.inside(), y) < 1e-5
+
+
+@pytest.mark.parametrize("width", [3, 8, 13, 24])
+@pytest.mark.parametrize("size, kernels", [(3, 1), (5, 3), (7, 1), (7, 3), (9, 1)])
+def test_centred_correlation_with_constants(found, size, kernels, width):
+    x, z = torch.randn(3, 80, 6, width), torch.randn(kernels, 80, size, size)
+    y = torch.cat([F.conv2d(x[i : i + 1], z[i % kernels][:, None], padding=size // 2, groups=80) for i in range(3)])
+    source, dest = maps(x, y, size // 2)
+    dest.add_bits(torch.zeros(80))
+    template = Buffers(*z.shape).add_float()
+    template.inside()[:] = z
+    alpha, beta = torch.rand(80), torch.randn(80)
+    Steps(found, correlate(source, template, dest, padding=(size // 2,) * 2,
+                           epilogue=Epilogue(alpha, beta=beta, act="relu")))(2)  # fmt: skip
+    assert relative(dest.inside(), (y * alpha.view(-1, 1, 1) + beta.view(-1, 1, 1)).relu()) < 1e-5
 
 
 @pytest.mark.parametrize("ceil_mode", [False, True])

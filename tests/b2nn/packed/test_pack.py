@@ -17,7 +17,7 @@ from b2nn.activations import ACTIVATIONS
 from b2nn.errors import B2nnError
 from b2nn.gated import GatedUnit
 from b2nn.packed import PackedNetwork, pack, reference
-from b2nn.packed.program import Compare, Conv, Elementwise, Gate, Mean, TorchStep, joined
+from b2nn.packed.program import Compare, Conv, Correlate, Elementwise, Gate, Mean, TorchStep, joined
 from b2nn.packed.recognise import recognised
 from b2nn.plan import all_full
 from b2nn.recipe import SCALES
@@ -104,6 +104,59 @@ def test_correlations_gates_and_shortcuts_in_a_row():
         assert_equal(packed, model, kernels, packed.features(images), method="respond")
     found = [type(step) for step in recognised(packed.programs["respond"]).steps]
     assert found == [Compare, Mean, Conv, Conv, Gate, Conv]
+
+
+class Siamese(nn.Module):
+    """Every channel with its own kernel, two towers that read what follows, and predictions."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.act = nn.BatchNorm2d(32), nn.PReLU(32)
+        self.binary = BinaryConv2d(32, 32, 3, padding=1)
+        self.full, self.last = nn.Conv2d(32, 32, 3, padding=1), nn.Conv2d(32, 3, 3, padding=1)
+
+    def respond(self, kernel, x):
+        images, channels, size, _ = kernel.shape
+        maps, weight = x.float().flatten(0, 1), kernel.float().flatten(0, 1)[:, None]
+        y = F.conv2d(maps[None], weight, padding=size // 2, groups=images * channels)
+        y = self.act(self.norm(y[0].unflatten(0, (images, channels))))
+        return self.last(self.binary(y)), self.last(self.full(y))
+
+
+def test_correlations_of_channels_take_in_what_follows():
+    model = settled(Siamese())
+    packed = pack(model, methods=("respond",))
+    x, templates = torch.randn(2, 32, 9, 13), torch.randn(2, 32, 8, 8)
+    for images in (1, 2):
+        for size in (1, 5, 7):
+            cut = templates[:images, :, :size, :size]
+            assert_equal(packed, model, cut, x[:images], method="respond")
+    assert_equal(packed, model, x[:, :, :9, :9], x[:, :, :9, :9], method="respond")
+    with pytest.raises(RuntimeError):
+        packed.respond(templates[:1, :16], x[:1])
+    program = recognised(packed.programs["respond"])
+    assert [type(step) for step in program.steps] == [Correlate, *[Conv] * 4]
+    for fp_precision in ("bf16", "int8"):
+        narrow = pack(model, methods=("respond",), fp_precision=fp_precision,
+                      calibration=[(templates[:1, :, :7, :7], x[:1]), (templates[1:, :, :7, :7], x[1:])],
+                      forward=lambda packed, pair: packed.respond(*pair))
+        for own, wanted in zip(narrow.respond(templates[:1, :, :7, :7], x[:1]),
+                               model.respond(templates[:1, :, :7, :7], x[:1]), strict=True):
+            assert float((own - wanted).square().mean() / wanted.square().mean()) < 0.02
+
+
+def test_what_is_no_such_correlation_stays_in_torch():
+    class Other(Siamese):
+        def respond(self, kernel, x):
+            images, channels, size, _ = kernel.shape
+            maps, weight = x.float().flatten(0, 1), kernel.float().flatten(0, 1)[:, None]
+            y = F.conv2d(maps[None], weight, padding=size // 3, groups=images * channels)
+            return self.norm(y[0].unflatten(0, (images, channels)))
+
+    model = settled(Other())
+    packed = pack(model, methods=("respond",))
+    assert_equal(packed, model, torch.randn(1, 32, 6, 6), torch.randn(1, 32, 9, 13), method="respond")
+    assert not any(isinstance(step, Correlate) for step in recognised(packed.programs["respond"]).steps)
 
 
 def test_shortcuts_that_are_read_once_more():
