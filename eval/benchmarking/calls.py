@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from functools import partial
 from typing import Any
 
@@ -38,9 +37,8 @@ def update_calls(racer: Racer, footage: Footage) -> list[Call]:
     """
     calls: list[Call] = []
     for before, frame, box in zip(footage.frames, footage.frames[1:], footage.boxes, strict=False):
-        shown = copy.copy(racer)
-        shown.init(before, box)
-        calls.append(partial(_update, shown, frame))
+        racer.init(before, box)
+        calls.append(partial(_update, racer, dict(vars(racer)), frame))
     return calls
 
 
@@ -49,6 +47,7 @@ def _inferred(network: Any, kernel: torch.Tensor, search: torch.Tensor) -> objec
     return network(kernel, search)
 
 
-def _update(shown: Racer, frame: Any) -> object:
-    # What a tracker remembers are attributes that updates set anew, so a shallow copy keeps `shown` as it is.
-    return copy.copy(shown).update(frame)
+def _update(racer: Racer, shown: dict[str, Any], frame: Any) -> object:
+    # What a tracker remembers are attributes that updates set anew, so it can be put back to where it was shown a box.
+    vars(racer).update(shown)
+    return racer.update(frame)
