@@ -75,7 +75,7 @@ class Controls:
         """The box that is being drawn, inside the frame."""
         if self.dragged is None:
             return None
-        corners = np.clip(np.reshape(self.dragged, (2, 2)), 0, self.size)
+        corners = np.clip(np.reshape(np.array(self.dragged, np.float64), (2, 2)), 0, self.size)
         low, high = corners.min(0), corners.max(0)
         return np.concatenate((low, high - low))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -66,8 +67,8 @@ def draw(frame: np.ndarray, objects: Sequence[Followed], seconds: float, zoom: f
             cv2.rectangle(image, (x, y), (x + w, y + h), colour, thickness, cv2.LINE_AA)
         label = f"{each.result.score:.2f}" + (" lost" if each.result.lost else "")
         _tag(image, f"{number + 1}: {label}" if len(objects) > 1 else label, (x, y), colour, scale)
-    tag_height = text_size("0", 0.5 * scale)[1] * 2
-    _tag(image, f"{1000 * seconds:.1f} ms a frame", (0, tag_height), INK, scale)
+    # At the bottom, where no score stands.
+    _tag(image, f"{1000 * seconds:.1f} ms a frame", (0, image.shape[0]), INK, scale)
     return image
 
 
@@ -75,7 +76,7 @@ def dashed(image: np.ndarray, box: tuple[int, int, int, int], colour: Colour, th
     """A rectangle x, y, w, h in dashes."""
     x, y, w, h = box
     corners = np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)], dtype=np.float64)
-    for start, end in zip(corners[:-1], corners[1:], strict=True):
+    for start, end in pairwise(corners):
         for dash in range(_DASHES):
             a, b = (start + (end - start) * at / _DASHES for at in (dash, dash + 0.55))
             cv2.line(image, _point(a), _point(b), colour, thickness, cv2.LINE_AA)
@@ -94,7 +95,7 @@ def write_text(image: np.ndarray, text: str, at: tuple[int, int], size: float, c
 
 def _draw_trail(image: np.ndarray, points: np.ndarray, colour: Colour, scale: float) -> None:
     """Thin where it is old."""
-    for age, (a, b) in enumerate(zip(points[:-1], points[1:], strict=True)):
+    for age, (a, b) in enumerate(pairwise(points)):
         cv2.line(image, _point(a), _point(b), colour, max(round(3 * scale * age / len(points)), 1), cv2.LINE_AA)
 
 
@@ -106,7 +107,7 @@ def _tag(image: np.ndarray, text: str, corner: tuple[int, int], colour: Colour, 
     x = int(np.clip(corner[0], 0, max(image.shape[1] - width - 2 * pad, 0)))
     y = int(np.clip(corner[1], height + 2 * pad, image.shape[0]))
     cv2.rectangle(image, (x, y - height - 2 * pad), (x + width + 2 * pad, y), colour, cv2.FILLED)
-    write_text(image, text, (x + pad, y - pad), size, PAPER if sum(colour) < 400 else INK)
+    write_text(image, text, (x + pad, y - pad), size, PAPER if colour in (LOST, INK) else INK)
 
 
 def _weight(size: float) -> int:
