@@ -64,7 +64,7 @@ def draw(frame: np.ndarray, objects: Sequence[Followed], seconds: float, zoom: f
         if each.result.lost:
             dashed(image, (x, y, w, h), colour, thickness)
         else:
-            cv2.rectangle(image, (x, y), (x + w, y + h), colour, thickness, cv2.LINE_AA)
+            cv2.rectangle(image, (x, y), (x + w, y + h), colour, thickness)
         label = f"{each.result.score:.2f}" + (" lost" if each.result.lost else "")
         _tag(image, f"{number + 1}: {label}" if len(objects) > 1 else label, (x, y), colour, scale)
     # At the bottom, where no score stands.

@@ -98,8 +98,11 @@ class Window:
         if code >= 0:
             self._note = ""
             self.controls.key(code & 0xFF)
-        if cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1:
-            self.controls.closed = True
+        try:
+            visible = cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:  # Qt's answer once its last window is gone
+            visible = False
+        self.controls.closed |= not visible
 
     def _mouse(self, event: int, x: int, y: int, flags: int, data: object) -> None:
         at = x / self.zoom, y / self.zoom

@@ -16,11 +16,12 @@ from datasets.opencv import cv2
 
 display = pytest.importorskip("Xlib.display", reason="python-xlib is not installed")
 from Xlib import XK, X  # noqa: E402
+from Xlib.error import BadMatch  # noqa: E402
 from Xlib.ext import xtest  # noqa: E402
 from Xlib.protocol.event import ClientMessage  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-FRAMES, SIZE, SPEED = 60, (240, 320), 2
+FRAMES, FPS, SIZE, SPEED = 60, 12, (240, 320), 2
 BOX = (60, 80, 50, 40)  # x, y, w, h of the textured square in the first frame
 ZOOM = 2  # a picture of 320 pixels is shown 640 wide
 WAIT = 60.0
@@ -32,7 +33,7 @@ def screen():
     if not shutil.which("Xvfb"):
         pytest.skip("no Xvfb; install the system's package xvfb")
     read, write = os.pipe()
-    server = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1000x800x24"], pass_fds=[write],
+    server = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "2000x1600x24"], pass_fds=[write],
                               stderr=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read) as answer:
@@ -49,7 +50,7 @@ def video(tmp_path):
     ground = cv2.resize(noise.integers(60, 120, (*(side // 8 for side in SIZE), 3), np.uint8), SIZE[::-1])
     square = cv2.resize(noise.integers(0, 255, (5, 6, 3), np.uint8), BOX[2:], interpolation=cv2.INTER_NEAREST)
     path = tmp_path / "in.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, SIZE[::-1])
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), FPS, SIZE[::-1])
     for number in range(FRAMES):
         frame, x, y = ground.copy(), BOX[0] + SPEED * number, BOX[1]
         frame[y:y + BOX[3], x:x + BOX[2]] = square
@@ -69,13 +70,18 @@ class User:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.window = self._wait_for(self._find)
         self.window.set_input_focus(X.RevertToParent, X.CurrentTime)
-        self._wait_for(lambda: self.window.get_geometry().width == SIZE[1] * ZOOM)
-        self._wait_for(lambda: self.picture().std() > 5)
+        self._wait_for(self._is_drawn)
 
     def _find(self):
         tree = self.display.screen().root.query_tree().children
         return next((window for window in tree if "in.avi" in (window.get_wm_name() or "")
                      and window.get_attributes().map_state == X.IsViewable), None)
+
+    def _is_drawn(self):
+        try:
+            return self.window.get_geometry().width == SIZE[1] * ZOOM and self.picture().std() > 5
+        except BadMatch:
+            return False  # it had another size by then
 
     def _wait_for(self, found):
         end = time.monotonic() + WAIT
