@@ -1,4 +1,4 @@
-"""Track one target through a video, a folder of images, a camera (its index) or a stream (its URL).
+"""Track objects through a video, a folder of images, a camera (its index) or a stream (its URL).
 
     python tools/demo.py --source video.mp4 --init-box 312,143,110,102 --out tracked.mp4 --csv boxes.csv
     python tools/demo.py --source 0
@@ -16,9 +16,10 @@ def main() -> int:
     parser = Parser(__doc__)
     add = parser.add_argument
     add("--source", help="video file, folder of images, camera index or stream URL")
-    add("--init-box", metavar="X,Y,W,H", help="target in the first frame, 0-based pixels (default: draw it)")
+    add("--init-box", metavar="X,Y,W,H", action="append", default=[],
+        help="object in the first frame, 0-based pixels; may be given several times (default: draw it)")
     add("--out", type=Path, metavar="FILE", help="annotated video (.mp4, .avi, .mkv, .mov)")
-    add("--csv", type=Path, metavar="FILE", help="table of boxes: frame,x,y,w,h,score,lost,ms")
+    add("--csv", type=Path, metavar="FILE", help="table of boxes: frame,x,y,w,h,score,lost,ms,object")
     add("--checkpoint", type=Path, nargs="+", default=[],
         help="tracker (default: the one that comes with the package); with --web several (default: all runs too)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from datasets.opencv import cv2
 from tracker.device import require_device
 from tracker.errors import TrackerError
+from tracker.newest import NewestFrames
 from tracker.online import load_tracker
 from tracker.packed import PackedTrackerNetwork, choose_packed, how
 from tracker.ready import READY_MODEL
-from tracker.video import SUFFIXES, open_source, track_video
-
-WINDOW = "b2track: q ends"
-_KEYS_TO_END = (ord("q"), 27)
+from tracker.recording import SUFFIXES
+from tracker.several import SeveralTracker
+from tracker.video import Source, open_source, track_video
+from tracker.window import Window
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class DemoOptions:
     """Options of `tools/demo.py`, which explains them."""
 
     source: str
-    init_box: str | None
+    init_boxes: Sequence[str]
     out: Path | None
     csv: Path | None
     checkpoint: Path = READY_MODEL
@@ -48,25 +49,38 @@ def run_demo(options: DemoOptions) -> int:
             anything is opened or written.
     """
     display = options.display and has_display()
-    box = parse_box(options.init_box) if options.init_box else None
+    boxes = [parse_box(text) for text in options.init_boxes]
     for option, path in (("--out", options.out), ("--csv", options.csv)):
         if path:
             check_output(option, path, options.source, options.overwrite)
-    if not display and box is None:
+    if not display and not boxes:
         raise TrackerError("--init-box: needed, because there is no display to draw it on")
     if not display and not options.out and not options.csv:
         raise TrackerError("--out: needed (or --csv), because there is no display to show the result on")
     require_device(options.device)
     packed = choose_packed(options.packed, options.device)
     tracker = load_tracker(options.checkpoint, options.device, packed)
-    source = open_source(options.source)
-    if box is None:
-        box = _draw_box(source.first)
+    with _newest_if_live(open_source(options.source)) as source, ExitStack() as screen:
+        window = screen.enter_context(Window(source, (options.out or Path()).parent)) if display else None
+        if window and not boxes:
+            first, boxes = window.choose()
+            source = replace(source, first=first)
+        print(how(isinstance(tracker.network, PackedTrackerNetwork), options.device), file=sys.stderr)
+        with _frame_bar(source.count) as on_frame:
+            return track_video(SeveralTracker(tracker), source, boxes, options.out, options.csv, window, on_frame)
 
-    print(how(isinstance(tracker.network, PackedTrackerNetwork), options.device), file=sys.stderr)
-    show = _show if display else None
-    with _frame_bar(source.count) as on_frame:
-        return track_video(tracker, source, box, options.out, options.csv, show, on_frame)
+
+@contextmanager
+def _newest_if_live(source: Source) -> Iterator[Source]:
+    """A live source as one that never lags: it is read on a thread of its own."""
+    if not source.live:
+        yield source
+        return
+    newest = NewestFrames(source.rest)
+    try:
+        yield replace(source, rest=newest)
+    finally:
+        newest.close()
 
 
 def has_display() -> bool:
@@ -107,18 +121,6 @@ def check_output(option: str, path: Path, source: str, overwrite: bool) -> None:
         raise TrackerError(f"{option} {path}: no such folder {path.parent}")
     if option == "--out" and path.suffix.lower() not in SUFFIXES:
         raise TrackerError(f"{option} {path}: the name must end with one of {', '.join(SUFFIXES)}")
-
-
-def _draw_box(frame: np.ndarray) -> np.ndarray:
-    box = np.array(cv2.selectROI(WINDOW, frame, showCrosshair=False), dtype=np.float64)
-    if not box[2:].all():
-        raise TrackerError("--init-box: none given and none drawn in the window")
-    return box
-
-
-def _show(frame: np.ndarray) -> bool:
-    cv2.imshow(WINDOW, frame)
-    return cv2.waitKey(1) & 0xFF not in _KEYS_TO_END
 
 
 @contextmanager

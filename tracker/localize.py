@@ -1,7 +1,8 @@
-"""From the network's maps to one candidate box: penalties, window, smoothing. One network call a frame."""
+"""From the network's maps to candidate boxes: penalties, window, smoothing. One network call for all targets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +21,24 @@ class Target(NamedTuple):
     cy: float
     width: float
     height: float
+
+
+class Search(NamedTuple):
+    """One target to look for.
+
+    Attributes:
+        kernel: what the network made of its template.
+        target: where it was last; it is expected at this size.
+        centre: x, y that are searched around.
+        fill: (3,) colour of what lies outside the image.
+        use_window: prefer the centre.
+    """
+
+    kernel: torch.Tensor
+    target: Target
+    centre: tuple[float, float]
+    fill: np.ndarray
+    use_window: bool
 
 
 class Candidate(NamedTuple):
@@ -83,20 +102,27 @@ class AnchorFreeLocalizer:
         offset = (self.grid - self.size / 2) / (self.size / 2)  # -1..1
         self.window = np.prod(0.5 + 0.5 * np.cos(np.pi * np.clip(offset, -1, 1)), axis=0)  # (H, W)
 
-    def __call__(self, image: np.ndarray, kernel: torch.Tensor, target: Target, centre: tuple[float, float],
-                 fill: np.ndarray, use_window: bool) -> Candidate:
-        """Search around `centre` for what the kernel shows, expected at the size of `target`."""
-        factor = self.size / self.network.config.template_size
-        region = Region(*centre, template_region(target).side * factor)
-        zoom = self.size / region.side
-        patch = crop(image, region, self.size, fill)
-        predictions = self.network(kernel, _to_batch([patch], kernel.device))
-        cls, centerness, box = _arrays(predictions)
+    def __call__(self, image: np.ndarray, searches: Sequence[Search]) -> list[Candidate]:
+        """The best place for each target of one image."""
+        regions = [self._region(search) for search in searches]
+        patches = [crop(image, region, self.size, search.fill)
+                   for region, search in zip(regions, searches, strict=True)]
+        kernels = _kernels(searches)
+        predictions = self.network(kernels, _to_batch(patches, kernels.device))
+        return [self._read(search, region, *_arrays(predictions, number))
+                for number, (search, region) in enumerate(zip(searches, regions, strict=True))]
 
+    def _region(self, search: Search) -> Region:
+        factor = self.size / self.network.config.template_size
+        return Region(*search.centre, template_region(search.target).side * factor)
+
+    def _read(self, search: Search, region: Region, cls: np.ndarray, centerness: np.ndarray,
+              box: np.ndarray) -> Candidate:
+        target, zoom = search.target, self.size / region.side
         width, height = box[0] + box[2], box[1] + box[3]  # (H, W), pixels of the crop
         penalty = self._penalty(width, height, target.width * zoom, target.height * zoom)
         ranking = cls * centerness * penalty
-        if use_window:
+        if search.use_window:
             influence = self.options.window_influence
             ranking = ranking * (1 - influence) + self.window * influence
         best = np.unravel_index(int(ranking.argmax()), ranking.shape)
@@ -132,14 +158,22 @@ class ScaleSearchLocalizer:
         self.network, self.options = network, options
         self.factors = options.scale_step ** (np.arange(options.scales) - options.scales // 2)
 
-    def __call__(self, image: np.ndarray, kernel: torch.Tensor, target: Target, centre: tuple[float, float],
-                 fill: np.ndarray, use_window: bool) -> Candidate:
-        """Search around `centre` for what the kernel shows, at sizes around that of `target`."""
-        size, options = self.network.config.search_size, self.options
-        side = template_region(target).side * size / self.network.config.template_size
-        patches = [crop(image, Region(*centre, side * factor), size, fill) for factor in self.factors]
-        logits = self.network(kernel, _to_batch(patches, kernel.device)).float().cpu().numpy()  # (S, H, W)
+    def __call__(self, image: np.ndarray, searches: Sequence[Search]) -> list[Candidate]:
+        """The best place and scale for each target of one image."""
+        size, kernels = self.network.config.search_size, _kernels(searches)
+        sides = [self._side(search.target) for search in searches]
+        # Targets within scales: crop i belongs to kernel i modulo their number.
+        patches = [crop(image, Region(*search.centre, side * factor), size, search.fill)
+                   for factor in self.factors for search, side in zip(searches, sides, strict=True)]
+        logits = self.network(kernels, _to_batch(patches, kernels.device)).float().cpu().numpy()  # (S T, H, W)
+        return [self._read(search, side, logits[number::len(searches)])
+                for number, (search, side) in enumerate(zip(searches, sides, strict=True))]
 
+    def _side(self, target: Target) -> float:
+        return template_region(target).side * self.network.config.search_size / self.network.config.template_size
+
+    def _read(self, search: Search, side: float, logits: np.ndarray) -> Candidate:  # (S, H, W)
+        options, target = self.options, search.target
         up = logits.shape[-1] * options.upsampling
         responses = np.stack([cv2.resize(response, (up, up), interpolation=cv2.INTER_CUBIC) for response in logits])
         weights = np.full(len(responses), options.scale_penalty)
@@ -148,21 +182,26 @@ class ScaleSearchLocalizer:
 
         response = responses[best] - responses[best].min()
         response /= response.sum() + 1e-16
-        if use_window:
+        if search.use_window:
             window = np.outer(np.hanning(up), np.hanning(up))
             response = (1 - options.window_influence) * response + options.window_influence * window / window.sum()
         row, column = np.unravel_index(int(response.argmax()), response.shape)
 
-        pixel = self.network.stride / options.upsampling * side * self.factors[best] / size
+        pixel = self.network.stride / options.upsampling * side * self.factors[best] / self.network.config.search_size
         middle = (up - 1) / 2
         growth = (1 - options.scale_lr) + options.scale_lr * self.factors[best]
         peak = float(logits[best].max())
         return Candidate(Target(
-            cx=centre[0] + (column - middle) * pixel,
-            cy=centre[1] + (row - middle) * pixel,
+            cx=search.centre[0] + (column - middle) * pixel,
+            cy=search.centre[1] + (row - middle) * pixel,
             width=target.width * growth,
             height=target.height * growth,
         ), float(1 / (1 + np.exp(-np.clip(peak, -50, 50)))))
+
+
+def _kernels(searches: Sequence[Search]) -> torch.Tensor:
+    """(T, C, h, w); one target's as it is."""
+    return searches[0].kernel if len(searches) == 1 else torch.cat([search.kernel for search in searches])
 
 
 def _to_batch(patches: list[np.ndarray], device: torch.device) -> torch.Tensor:
@@ -171,8 +210,8 @@ def _to_batch(patches: list[np.ndarray], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(batch).to(device).permute(0, 3, 1, 2)
 
 
-def _arrays(predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities (H, W), centerness (H, W) and distances (4, H, W) of a batch of one."""
-    cls = predictions.cls[0].sigmoid()
-    centerness = torch.ones_like(cls) if predictions.centerness is None else predictions.centerness[0].sigmoid()
-    return cls.cpu().numpy(), centerness.cpu().numpy(), predictions.box[0].cpu().numpy()
+def _arrays(predictions: Predictions, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities (H, W), centerness (H, W) and distances (4, H, W) of one crop of the batch."""
+    cls = predictions.cls[number].sigmoid()
+    centerness = torch.ones_like(cls) if predictions.centerness is None else predictions.centerness[number].sigmoid()
+    return cls.cpu().numpy(), centerness.cpu().numpy(), predictions.box[number].cpu().numpy()

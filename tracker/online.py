@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from b2nn.packed.file import is_packed
-from datasets.crops import crop
 from datasets.opencv import cv2
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
@@ -21,51 +20,18 @@ from tracker.localize import (
     AnchorFreeOptions,
     ScaleSearchLocalizer,
     ScaleSearchOptions,
-    Target,
-    template_region,
 )
 from tracker.models import Network, SiamFCConfig
 from tracker.packed import PackedTrackerNetwork, choose_packed, load_packed, pack_network
+from tracker.track import LostOptions, Result, Track, start_track
 from tracker.typed import typed
-
-
-class Result(NamedTuple):
-    """What one frame says.
-
-    Attributes:
-        box: (4,) float64 x, y, w, h in pixels, 0-based; where the target was last seen while it is lost.
-        score: 0 (gone) to 1 (sure).
-        lost: the target has not been seen for some frames and is being searched for.
-    """
-
-    box: np.ndarray
-    score: float
-    lost: bool
-
-
-@dataclass(frozen=True)
-class LostOptions:
-    """When a target counts as lost, and as found again; the gap between the two scores is the hysteresis.
-
-    Attributes:
-        lost_below, lost_frames: the score stays below this for so many frames in a row.
-        found_above: one frame with such a score ends the search.
-    """
-
-    lost_below: float = 0.1
-    lost_frames: int = 10
-    found_above: float = 0.6
-
-
-# While lost, each frame searches one of these places, in sides of the template region around the last one seen.
-SEARCH_PATTERN = ((0, 0), (1, 0), (0, 1), (-1, 0), (0, -1), (0, 0), (1, 1), (-1, 1), (-1, -1), (1, -1))
 
 
 class SiameseTracker:
     """Tracks one target with a Siamese network; `update` makes one network call.
 
     A target that is lost stays where it was last seen, at its size, and one place around it is searched in every
-    frame (`SEARCH_PATTERN`) without the cosine window until the score says that it is found.
+    frame (`tracker.track.SEARCH_PATTERN`) without the cosine window until the score says that it is found.
 
     Args:
         network: trained network; several trackers may share one.
@@ -82,12 +48,13 @@ class SiameseTracker:
             self.localize = ScaleSearchLocalizer(network, typed(ScaleSearchOptions, options, "tracking"))
         else:
             self.localize = AnchorFreeLocalizer(network, typed(AnchorFreeOptions, options, "tracking"))
-        self._target: Target | None = None
+        self._track: Track | None = None
 
     def __copy__(self) -> SiameseTracker:
         """A tracker of its own, in the same state, that shares the weights; it may run in another thread."""
         twin = SiameseTracker.__new__(SiameseTracker)
         twin.__dict__ |= self.__dict__
+        twin._track = copy.copy(self._track)
         if isinstance(self.network, PackedTrackerNetwork):  # has maps that two threads must not write at once
             twin.network, twin.localize = self.network.twin(), copy.copy(self.localize)
             twin.localize.network = twin.network
@@ -104,15 +71,8 @@ class SiameseTracker:
         Raises:
             TrackerError: not such a frame, or a box without area or outside the frame.
         """
-        image = _as_bgr(frame)
-        self._target = _checked(box, image)
-        self._fill = image.mean(axis=(0, 1))
-        self._weak_frames, self._lost_frames = 0, 0
-        size = self.network.config.template_size
-        patch = crop(image, template_region(self._target), size, self._fill)
-        device = next(self.network.parameters()).device
-        template = torch.from_numpy(patch).to(device).permute(2, 0, 1)[None]
-        self._kernel = self.network.embed(template)
+        image = as_bgr(frame)
+        self._track = start_track(self.network, image, box, self.lost_options)
 
     @torch.inference_mode()
     def update(self, frame: np.ndarray) -> Result:
@@ -121,37 +81,11 @@ class SiameseTracker:
         Raises:
             TrackerError: `init` was not called, or the frame is no image.
         """
-        if self._target is None:
+        if self._track is None:
             raise TrackerError("update was called before init")
-        image = _as_bgr(frame)
-        last, lost = self._target, self._lost_frames > 0
-        candidate = self.localize(image, self._kernel, last, self._search_centre(image), self._fill, not lost)
-        if not lost or candidate.score >= self.lost_options.found_above:
-            # A weak response must not move a target for long: it may be somebody else.
-            self._target = _inside(candidate.target, image)
-            self._lost_frames = 0
-        self._count(candidate.score)
-        target = self._target
-        box = np.array([target.cx - target.width / 2, target.cy - target.height / 2, target.width, target.height])
-        return Result(box, candidate.score, self._lost_frames > 0)
-
-    def _search_centre(self, image: np.ndarray) -> tuple[float, float]:
-        target = self._target
-        if not self._lost_frames:
-            return target.cx, target.cy
-        step = template_region(target).side
-        dx, dy = SEARCH_PATTERN[self._lost_frames % len(SEARCH_PATTERN)]
-        height, width = image.shape[:2]
-        return float(np.clip(target.cx + dx * step, 0, width)), float(np.clip(target.cy + dy * step, 0, height))
-
-    def _count(self, score: float) -> None:
-        """Keep the numbers of frames in a row that were weak, and that the target has been lost for."""
-        if self._lost_frames:
-            self._lost_frames += 1
-            return
-        self._weak_frames = self._weak_frames + 1 if score < self.lost_options.lost_below else 0
-        if self._weak_frames >= self.lost_options.lost_frames:
-            self._weak_frames, self._lost_frames = 0, 1
+        image = as_bgr(frame)
+        (candidate,) = self.localize(image, [self._track.search(image)])
+        return self._track.take(candidate, image)
 
 
 def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False) -> SiameseTracker:
@@ -177,7 +111,8 @@ def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False) ->
     return SiameseTracker(PackedTrackerNetwork(pack_network(plain, stored)), stored.tracking)
 
 
-def _as_bgr(frame: np.ndarray) -> np.ndarray:
+def as_bgr(frame: np.ndarray) -> np.ndarray:
+    """A frame as (H, W, 3) uint8 BGR; `TrackerError` where it is no image."""
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.size == 0:
         kind = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise TrackerError(f"a frame is a uint8 array (H, W, 3) or (H, W), not {kind}")
@@ -186,24 +121,3 @@ def _as_bgr(frame: np.ndarray) -> np.ndarray:
     if frame.ndim != 3 or frame.shape[2] != 3:
         raise TrackerError(f"a frame is (H, W, 3) or (H, W), not {frame.shape}")
     return frame
-
-
-def _checked(box: np.ndarray, image: np.ndarray) -> Target:
-    x, y, w, h = (float(value) for value in np.asarray(box, dtype=np.float64).reshape(4))
-    height, width = image.shape[:2]
-    if not np.isfinite([x, y, w, h]).all() or w <= 0 or h <= 0:
-        raise TrackerError(f"init box {x:g},{y:g},{w:g},{h:g} has no area")
-    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        raise TrackerError(f"init box {x:g},{y:g},{w:g},{h:g} is outside the frame of {width}x{height} pixels")
-    return Target(x + w / 2, y + h / 2, w, h)
-
-
-def _inside(target: Target, image: np.ndarray) -> Target:
-    """Centre on the image, and a size of at least one pixel and at most the image's."""
-    height, width = image.shape[:2]
-    return Target(
-        float(np.clip(target.cx, 0, width)),
-        float(np.clip(target.cy, 0, height)),
-        float(np.clip(target.width, 1, width)),
-        float(np.clip(target.height, 1, height)),
-    )

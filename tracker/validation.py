@@ -16,7 +16,7 @@ from tracker.errors import TrackerError
 from tracker.localize import AnchorFreeOptions, ScaleSearchOptions
 from tracker.losses import Distillation
 from tracker.models import TYPES
-from tracker.online import LostOptions
+from tracker.track import LostOptions
 from tracker.typed import typed
 
 PRECISIONS = ("float32", "bfloat16")

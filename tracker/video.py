@@ -1,18 +1,18 @@
-"""One target tracked through a video, an image folder, a camera or a stream, and what comes out of it."""
+"""Objects tracked through a video, an image folder, a camera or a stream."""
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -20,14 +20,11 @@ from datasets import images
 from datasets.annotations import list_frames
 from datasets.opencv import cv2
 from tracker.errors import TrackerError
-from tracker.online import Result, SiameseTracker
+from tracker.overlay import Followed, draw
+from tracker.recording import recording
+from tracker.several import SeveralTracker
 
-SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
-COLUMNS = ("frame", "x", "y", "w", "h", "score", "lost", "ms")
 DEFAULT_FPS = 25.0
-# Takes number, annotated image, result and seconds of a frame.
-Write = Callable[[int, np.ndarray, Result, float], None]
-_GREEN, _RED, _BLACK = (80, 220, 60), (50, 60, 235), (0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +46,19 @@ class Source:
     count: int | None
     fps: float
     live: bool
+
+
+class Screen(Protocol):
+    """Where frames are shown as they are tracked."""
+
+    def attend(self, frame: np.ndarray, objects: Sequence[Followed], seconds: float,
+               stopped: Callable[[], bool]) -> tuple[dict[int, np.ndarray], bool]:
+        """Show a frame, for as long as it is wanted or until `stopped`.
+
+        Returns:
+            Boxes that were drawn on it, by the numbers of their objects, where the first number not in use makes a new
+            object; and whether the screen was closed.
+        """
 
 
 def open_source(name: str) -> Source:
@@ -80,48 +90,54 @@ def open_source(name: str) -> Source:
 
 
 def track_video(
-    tracker: SiameseTracker,
+    tracker: SeveralTracker,
     source: Source,
-    box: np.ndarray,
+    boxes: Sequence[np.ndarray],
     video: Path | None = None,
     table: Path | None = None,
-    show: Callable[[np.ndarray], bool] | None = None,
+    screen: Screen | None = None,
     on_frame: Callable[[], None] = lambda: None,
 ) -> int:
-    """Track the target to the end of the source.
+    """Track objects to the end of the source.
 
     Both files are written under `<stem>.partial<suffix>` and get their names when all is through. A cut
     video, a broken image or Ctrl-C leaves the partial ones, playable up to that frame; Ctrl-C on a live
-    source is its end.
+    source is its end, and so is on any source that the screen is closed.
 
     Args:
-        tracker: loaded tracker.
+        tracker: with a loaded network.
         source: opened source.
-        box: target in the first frame, (4,) x, y, w, h, 0-based pixels.
+        boxes: objects in the first frame, (4,) x, y, w, h each, 0-based pixels.
         video: annotated copy, at the source's frame rate and size of its first frame.
-        table: CSV with `COLUMNS`, a row a frame from 0; `ms` is the time of `init` or `update` alone.
-        show: takes each annotated frame; returning False ends the tracking like the end of the source.
+        table: CSV with `COLUMNS`, a row a frame and object from frame 0; `ms` is the time of `init` or `update` alone,
+            which all objects share.
+        screen: shows each frame, and objects may be selected there.
         on_frame: called after each frame.
 
     Returns:
         Number of frames.
 
     Raises:
-        TrackerError: the box is not on the first frame, the source is cut, an output cannot be written.
+        TrackerError: a box is not on the first frame, the source is cut, an output cannot be written.
         DataError: an image of the source cannot be read.
         KeyboardInterrupt: after Ctrl-C.
     """
     start = time.perf_counter()
-    tracker.init(source.first, box)
-    result, frame = Result(box, 1.0, False), source.first
+    tracker.init(source.first, boxes)
+    objects, frame = [Followed(box) for box in boxes], source.first
     size = source.first.shape[1], source.first.shape[0]
     with _stop_on_interrupt() as stop, recording(video, table, source.fps, size) as write:
         seconds = smoothed = time.perf_counter() - start
         for number in range(sys.maxsize):
-            drawn = draw(frame, result, 1 / smoothed)
-            write(number, drawn, result, seconds)
+            closed = False
+            if screen:
+                selected, closed = screen.attend(frame, objects, smoothed, stop.is_set)
+                for place, box in sorted(selected.items()):
+                    tracker.select(frame, place, box)
+                    objects[place:place + 1] = [Followed(box)]
+            write(number, draw(frame, objects, smoothed), [each.result for each in objects], seconds)
             on_frame()
-            if (show and not show(drawn)) or (stop.is_set() and source.live):
+            if closed or (stop.is_set() and source.live):
                 break
             if stop.is_set():
                 raise KeyboardInterrupt
@@ -131,90 +147,13 @@ def track_video(
                 break
             frame = following
             start = time.perf_counter()
-            result = tracker.update(frame)
+            results = tracker.update(frame)
             seconds = time.perf_counter() - start
-            # The speed shown is that of updates, without the init before them.
+            for each, result in zip(objects, results, strict=True):
+                each.see(result)
+            # The time shown is that of updates, without the init before them.
             smoothed = seconds if number == 0 else 0.9 * smoothed + 0.1 * seconds
     return number + 1
-
-
-def draw(frame: np.ndarray, result: Result, fps: float) -> np.ndarray:
-    """A copy of the frame with box, score, state and speed; green while tracked, red while lost."""
-    image = frame.copy()
-    colour = _RED if result.lost else _GREEN
-    scale = max(min(image.shape[:2]) / 300, 1)
-    x, y, w, h = (round(float(value)) for value in result.box)
-    cv2.rectangle(image, (x, y), (x + w, y + h), colour, round(2 * scale))
-    text = f"{'LOST' if result.lost else 'tracked'}  score {result.score:.2f}  {fps:.0f} fps"
-    font = cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale
-    (width, height), baseline = cv2.getTextSize(text, *font, 1)
-    # Readable on any frame: the text has its own ground.
-    cv2.rectangle(image, (0, 0), (width + height, 2 * height + baseline), _BLACK, cv2.FILLED)
-    cv2.putText(image, text, (height // 2, height + height // 2), *font, colour, 1, cv2.LINE_AA)
-    return image
-
-
-def _video_writer(files: ExitStack, path: Path, fps: float, size: tuple[int, int]) -> Write:
-    writer = cv2.VideoWriter(str(_partial(path)), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
-    if not writer.isOpened():
-        raise TrackerError(f"--out {path}: cannot be written; check the folder, or choose another type")
-    files.callback(writer.release)
-
-    def write(number: int, drawn: np.ndarray, result: Result, seconds: float) -> None:
-        # Frames of another size would be dropped without a word.
-        same_size = drawn.shape[1::-1] == size
-        writer.write(drawn if same_size else cv2.resize(drawn, size))
-
-    return write
-
-
-def _table_writer(files: ExitStack, path: Path) -> Write:
-    table = csv.writer(files.enter_context(_partial(path).open("w", newline="", encoding="utf-8")))
-    table.writerow(COLUMNS)
-
-    def write(number: int, drawn: np.ndarray, result: Result, seconds: float) -> None:
-        box = (f"{value:.3f}" for value in result.box)
-        table.writerow([number, *box, f"{result.score:.4f}", int(result.lost), f"{1000 * seconds:.3f}"])
-
-    return write
-
-
-@contextmanager
-def recording(video: Path | None, table: Path | None, fps: float, size: tuple[int, int]) -> Iterator[Write]:
-    """Open annotated video and table under partial names and yield what writes a frame; whole files get their names.
-
-    Args:
-        video, table: where they are written, or None.
-        fps: frames a second of the video.
-        size: its width and height, pixels; frames of another size are scaled.
-
-    Raises:
-        TrackerError: the video cannot be written.
-    """
-    writers: list[Write] = []
-    paths = [path for path in (video, table) if path]
-    try:
-        with ExitStack() as files:
-            if video:
-                writers.append(_video_writer(files, video, fps, size))
-            if table:
-                writers.append(_table_writer(files, table))
-
-            def write(number: int, drawn: np.ndarray, result: Result, seconds: float) -> None:
-                for writer in writers:
-                    writer(number, drawn, result, seconds)
-
-            yield write
-    except BaseException:
-        for path in filter(Path.exists, map(_partial, paths)):
-            print(f"kept what was tracked so far: {path}", file=sys.stderr)
-        raise
-    for path in paths:
-        os.replace(_partial(path), path)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
 @contextmanager

@@ -103,6 +103,12 @@ class Buffers:
             raise B2nnError(f"channels {start} to {stop} are not in a map of {self.channels}")
         return replace(self, start=self.start + start, channels=stop - start)
 
+    def image(self, number: int) -> Buffers:
+        """One image of the same memory."""
+        one = slice(number, number + 1)
+        held = {name: data[one] for name in ("float", "bf16", "u8") if (data := getattr(self, name)) is not None}
+        return replace(self, images=1, bits=[replace(bits, data=bits.data[one]) for bits in self.bits], **held)
+
     def inside(self, format: Numbers = "float") -> Tensor:
         """(N, C, H, W) view of a format without its border, its memory order channels_last."""
         b = self.border

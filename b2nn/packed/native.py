@@ -203,11 +203,16 @@ def read(dtype: torch.dtype, dest: Buffers, *, epilogue: Epilogue = PLAIN) -> li
 
 
 def gate(source: Buffers, gates: Buffers, dest: Buffers) -> list[Step]:
-    """y = x * gate, one gate a channel of one image: `gates` is a map of one pixel.
+    """y = x * gate, one gate an image and channel: `gates` is a map of one pixel.
 
     Raises:
         B2nnError: shapes do not fit; channels must be a multiple of 16.
     """
+    if gates.images != source.images:
+        raise B2nnError(f"gates of {gates.images} images do not fit {source.images}")
+    if source.images > 1:  # a step knows one factor a channel
+        return [step for number in range(source.images)
+                for step in gate(source.image(number), gates.image(number), dest.image(number))]
     if gates.physical != (1, 1, 1) or not gates.channels == gates.total == dest.channels or gates.channels % 16:
         raise B2nnError("gates are a map of one pixel, without border, with the channels of the map in sixteens")
     (step, *rest) = elementwise(source, dest, emit=dest.formats())
@@ -221,14 +226,17 @@ def compare(source: Buffers, kernel: Buffers, dest: Buffers) -> list[Step]:
     """Every pixel of a map with every pixel of a kernel map, over all channels: a 1x1 conv by the kernel's pixels.
 
     Args:
-        source, kernel, dest: (1, C, H, W), (1, C, h, w) and (1, h w, H, W), with floats.
+        source, kernel, dest: (N, C, H, W), (N, C, h, w) and (N, h w, H, W), with floats.
 
     Raises:
         B2nnError: shapes do not fit, or a kernel of more than 64 pixels that are no multiple of 64.
     """
     outputs, inputs = kernel.height * kernel.width, kernel.channels
-    if kernel.images != 1 or (outputs > LANES and outputs % LANES):
-        raise B2nnError("a kernel to compare with is one image of up to 64 pixels, or of a multiple of 64")
+    if kernel.images != source.images or (outputs > LANES and outputs % LANES):
+        raise B2nnError("a kernel to compare with has an image for each, of up to 64 pixels or a multiple of 64")
+    if source.images > 1:  # weights are one image's
+        return [step for number in range(source.images)
+                for step in compare(source.image(number), kernel.image(number), dest.image(number))]
     lanes = min(LANES, -(-outputs // 16) * 16)
     data = np.zeros(-(-outputs // LANES) * inputs * lanes, np.float32)
     transpose, at = Step(), np.arange(outputs)

@@ -111,11 +111,11 @@ class Prepared:
 
     def _fits_two(self, step: Compare | Gate) -> bool:
         x, y, *other = (self.seen[name] for name in (step.source, step.result, *sources(step)[1:]))
-        if not all(_is_map(value, linear=False) and len(value) == 1 for value in (x, y, *other)):
+        if not all(_is_map(value, linear=False) and len(value) == len(x) for value in (x, y, *other)):
             return False
         if isinstance(step, Gate):
             plain = all(isinstance(reader, Gate) for reader in self.readers[step.gates])  # so without border
-            return x.shape == y.shape and other[0].shape == (1, x.shape[1], 1, 1) and x.shape[1] % 16 == 0 and plain
+            return x.shape == y.shape and other[0].shape == (*x.shape[:2], 1, 1) and x.shape[1] % 16 == 0 and plain
         return y.shape[1] <= LANES or y.shape[1] % LANES == 0
 
     def _fits_correlation(self, step: Correlate) -> bool:

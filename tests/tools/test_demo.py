@@ -11,7 +11,6 @@ from datasets.opencv import cv2
 from tracker import demo
 from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.cli import run
-from tracker.errors import TrackerError
 from tracker.models import build_network
 from tracker.ready import READY_MODEL
 
@@ -39,7 +38,7 @@ def place(tmp_path, monkeypatch):
 
 
 def options(**changes) -> demo.DemoOptions:
-    given = dict(source="frames", init_box="50,40,30,30", out=Path("out.mp4"), csv=None,
+    given = dict(source="frames", init_boxes=["50,40,30,30"], out=Path("out.mp4"), csv=None,
                  checkpoint=Path("work_dirs/fp/checkpoint.pth"))
     return demo.DemoOptions(**given | changes)
 
@@ -65,12 +64,12 @@ def test_errors_are_one_line_and_exit_code_2(place):
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    (dict(init_box="1,2,3"), "--init-box 1,2,3: expected x,y,w,h"),
-    (dict(init_box="a,b,c,d"), "--init-box a,b,c,d: expected"),
-    (dict(init_box="nan,1,2,3"), "--init-box nan,1,2,3: expected"),
-    (dict(init_box="500,40,30,30"), "outside the frame of 160x120"),
-    (dict(init_box="50,40,0,30"), "no area"),
-    (dict(init_box=None), "--init-box: needed, because there is no display"),
+    (dict(init_boxes=["1,2,3"]), "--init-box 1,2,3: expected x,y,w,h"),
+    (dict(init_boxes=["a,b,c,d"]), "--init-box a,b,c,d: expected"),
+    (dict(init_boxes=["nan,1,2,3"]), "--init-box nan,1,2,3: expected"),
+    (dict(init_boxes=["500,40,30,30"]), "outside the frame of 160x120"),
+    (dict(init_boxes=["50,40,0,30"]), "no area"),
+    (dict(init_boxes=[]), "--init-box: needed, because there is no display"),
     (dict(out=None), "--out: needed"),
     (dict(out=Path("out.txt")), "must end with one of .mp4"),
     (dict(out=Path("nowhere/out.mp4")), "no such folder nowhere"),
@@ -100,20 +99,14 @@ def test_existing_files_are_replaced_when_asked(place):
 
 
 def test_without_a_checkpoint_the_tracker_of_the_package_is_used():
-    assert demo.DemoOptions("video.mp4", None, None, None).checkpoint == READY_MODEL
+    assert demo.DemoOptions("video.mp4", [], None, None).checkpoint == READY_MODEL
     assert READY_MODEL.is_file()
 
 
-def test_with_a_display_the_box_is_drawn_and_the_result_shown(place, monkeypatch):
-    shown = []
-    monkeypatch.setattr(demo, "has_display", lambda: True)
-    monkeypatch.setattr(cv2, "selectROI", lambda *_, **__: (50, 40, 30, 30))
-    monkeypatch.setattr(cv2, "imshow", lambda window, image: shown.append(image))
-    monkeypatch.setattr(cv2, "waitKey", lambda delay: ord("q") if len(shown) == 3 else -1)
-    assert demo.run_demo(options(init_box=None, out=None)) == 3
-    monkeypatch.setattr(cv2, "selectROI", lambda *_, **__: (0, 0, 0, 0))
-    with pytest.raises(TrackerError, match="none drawn"):
-        demo.run_demo(options(init_box=None, out=None))
+def test_several_boxes_are_several_objects(place):
+    assert demo.run_demo(options(init_boxes=["50,40,30,30", "10,10,20,20"], out=None, csv=Path("out.csv"))) == 4
+    rows = [line.split(",") for line in (place / "out.csv").read_text().splitlines()[1:]]
+    assert [(row[0], row[-1]) for row in rows] == [(str(frame), each) for frame in range(4) for each in "12"]
 
 
 @pytest.mark.parametrize(("framework", "display", "expected"), [("QT", ":0", True), ("QT", "", False),

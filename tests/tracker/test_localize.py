@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from tracker.localize import AnchorFreeLocalizer, AnchorFreeOptions, ScaleSearchLocalizer, ScaleSearchOptions, Target
+from tracker.localize import (
+    AnchorFreeLocalizer,
+    AnchorFreeOptions,
+    ScaleSearchLocalizer,
+    ScaleSearchOptions,
+    Search,
+    Target,
+)
 from tracker.models import Predictions, SiameseConfig, SiamFCConfig
 
 IMAGE = np.zeros((40, 50, 3), np.uint8)
@@ -44,7 +51,7 @@ class AnchorFreeStub:
 
 def locate(cells, target, centre=None, options=PLAIN, use_window=False):
     localizer = AnchorFreeLocalizer(AnchorFreeStub(cells), options)
-    return localizer(IMAGE, KERNEL, target, centre or (target.cx, target.cy), FILL, use_window)
+    return localizer(IMAGE, [Search(KERNEL, target, centre or (target.cx, target.cy), FILL, use_window)])[0]
 
 
 @pytest.mark.parametrize("cell", [(16, 16), (3, 20), (31, 0)])
@@ -141,7 +148,7 @@ class ScaleSearchStub:
 
 def search(peaks, offset=(0, 0), target=TARGET, centre=None, use_window=False, **options):
     localizer = ScaleSearchLocalizer(ScaleSearchStub(peaks, offset), ScaleSearchOptions(**options))
-    return localizer(IMAGE, KERNEL, target, centre or (target.cx, target.cy), FILL, use_window)
+    return localizer(IMAGE, [Search(KERNEL, target, centre or (target.cx, target.cy), FILL, use_window)])[0]
 
 
 @pytest.mark.parametrize("offset", [(0, 0), (3, -5), (-6, 2)])

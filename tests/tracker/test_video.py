@@ -12,24 +12,30 @@ import pytest
 from datasets.errors import DataError
 from datasets.opencv import cv2
 from tracker.errors import TrackerError
-from tracker.online import Result
-from tracker.video import COLUMNS, DEFAULT_FPS, draw, open_source, track_video
+from tracker.recording import COLUMNS
+from tracker.track import Result
+from tracker.video import DEFAULT_FPS, open_source, track_video
 
 BOX = np.array([5.0, 8.0, 12.0, 10.0])
 
 
 class Walker:
-    """Knows that the target walks two pixels a frame, and loses it in the fourth."""
+    """Knows that objects walk two pixels a frame, and loses them in the fourth."""
 
-    def init(self, frame, box):
+    def init(self, frame, boxes):
+        self.boxes, self.frames = [], 0
+        for number, box in enumerate(boxes):
+            self.select(frame, number, box)
+
+    def select(self, frame, number, box):
         if box[0] >= frame.shape[1]:
             raise TrackerError("outside")
-        self.box, self.frames = box, 0
+        self.boxes[number:number + 1] = [box]
 
     def update(self, frame):
         self.frames += 1
-        self.box = self.box + np.array([2, 0, 0, 0])
-        return Result(self.box, 0.25 if self.frames == 4 else 0.75, self.frames == 4)
+        self.boxes = [box + np.array([2, 0, 0, 0]) for box in self.boxes]
+        return [Result(box, 0.25 if self.frames == 4 else 0.75, self.frames == 4) for box in self.boxes]
 
 
 def frame(number, size=(48, 96)):
@@ -66,7 +72,7 @@ def read_table(path):
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".mov"])
 def test_video_has_every_frame_at_the_sources_rate(make_video, tmp_path, suffix):
     out = tmp_path / f"out{suffix}"
-    assert track_video(Walker(), open_source(str(make_video())), BOX, out) == 6
+    assert track_video(Walker(), open_source(str(make_video())), [BOX], out) == 6
     frames, fps = read_video(out)
     assert (len(frames), frames[0].shape) == (6, (48, 96, 3))
     assert fps == pytest.approx(12.5)
@@ -78,14 +84,14 @@ def test_odd_frame_sizes_lose_a_row_and_a_column_of_the_video(tmp_path):
     for number in range(2):
         cv2.imwrite(str(tmp_path / f"{number}.png"), frame(number, (49, 97)))
     out = tmp_path / "out.mp4"
-    track_video(Walker(), open_source(str(tmp_path)), BOX, out)
+    track_video(Walker(), open_source(str(tmp_path)), [BOX], out)
     assert [image.shape for image in read_video(out)[0]] == [(48, 96, 3)] * 2
 
 
 def test_table_has_a_row_a_frame_the_first_included(make_video, tmp_path):
     table = tmp_path / "boxes.csv"
-    track_video(Walker(), open_source(str(make_video())), BOX, table=table)
-    assert table.read_text().splitlines()[0] == "frame,x,y,w,h,score,lost,ms"
+    track_video(Walker(), open_source(str(make_video())), [BOX], table=table)
+    assert table.read_text().splitlines()[0] == "frame,x,y,w,h,score,lost,ms,object"
     rows = read_table(table)
     assert tuple(rows[0]) == COLUMNS
     assert [int(row["frame"]) for row in rows] == list(range(6))
@@ -107,7 +113,7 @@ def test_images_of_several_sizes_make_one_video(tmp_path):
     for number, size in enumerate([(48, 96), (24, 48), (60, 60)]):
         cv2.imwrite(str(tmp_path / f"{number}.png"), frame(number, size))
     out = tmp_path / "out.mp4"
-    track_video(Walker(), open_source(str(tmp_path)), BOX, out)
+    track_video(Walker(), open_source(str(tmp_path)), [BOX], out)
     assert [image.shape for image in read_video(out)[0]] == [(48, 96, 3)] * 3
 
 
@@ -131,7 +137,7 @@ def test_a_cut_video_leaves_only_partial_files_and_says_how_much_was_read(make_v
     out, table = tmp_path / "out.mp4", tmp_path / "out.csv"
     out.write_text("an earlier result")
     with pytest.raises(TrackerError, match=r"only \d+ of its 30 frames"):
-        track_video(Walker(), open_source(str(path)), BOX, out, table)
+        track_video(Walker(), open_source(str(path)), [BOX], out, table)
     assert out.read_text() == "an earlier result"
     assert not table.exists()
     rows = read_table(tmp_path / "out.partial.csv")
@@ -145,14 +151,14 @@ def test_a_broken_image_keeps_what_came_before_it(tmp_path):
         cv2.imwrite(str(tmp_path / f"{number}.png"), frame(number))
     (tmp_path / "2.png").write_bytes(b"broken")
     with pytest.raises(DataError, match=r"2\.png"):
-        track_video(Walker(), open_source(str(tmp_path)), BOX, table=tmp_path / "out.csv")
+        track_video(Walker(), open_source(str(tmp_path)), [BOX], table=tmp_path / "out.csv")
     assert len(read_table(tmp_path / "out.partial.csv")) == 2
 
 
 def test_a_bad_box_writes_nothing(make_video, tmp_path):
     source = open_source(str(make_video()))
     with pytest.raises(TrackerError, match="outside"):
-        track_video(Walker(), source, BOX + 500, tmp_path / "out.mp4", tmp_path / "out.csv")
+        track_video(Walker(), source, [BOX + 500], tmp_path / "out.mp4", tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["in.avi"]
 
 
@@ -171,7 +177,7 @@ def test_ctrl_c_keeps_a_playable_partial_video(make_video, tmp_path):
     out = tmp_path / "out.mp4"
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        track_video(Walker(), open_source(str(make_video())), BOX, out, on_frame=interrupt_after(3))
+        track_video(Walker(), open_source(str(make_video())), [BOX], out, on_frame=interrupt_after(3))
     assert not out.exists()
     assert len(read_video(tmp_path / "out.partial.mp4")[0]) == 3
     assert signal.getsignal(signal.SIGINT) is before
@@ -180,36 +186,48 @@ def test_ctrl_c_keeps_a_playable_partial_video(make_video, tmp_path):
 def test_ctrl_c_is_the_end_of_a_live_source(make_video, tmp_path):
     source = replace(open_source(str(make_video())), live=True, count=None)
     table = tmp_path / "out.csv"
-    assert track_video(Walker(), source, BOX, table=table, on_frame=interrupt_after(3)) == 3
+    assert track_video(Walker(), source, [BOX], table=table, on_frame=interrupt_after(3)) == 3
     assert len(read_table(table)) == 3
 
 
-def test_closing_the_window_ends_like_the_end_of_the_source(make_video, tmp_path):
-    shown = []
+class Script:
+    """A screen on which boxes are drawn as written down, by the number of the frame, and that is closed at last."""
+
+    def __init__(self, boxes, closed_at=99):
+        self.boxes, self.closed_at, self.seen = boxes, closed_at, []
+
+    def attend(self, frame, objects, seconds, stopped):
+        number = len(self.seen)
+        self.seen.append([each.result.score for each in objects])
+        return self.boxes.get(number, {}), number == self.closed_at
+
+
+def test_closing_the_screen_ends_like_the_end_of_the_source(make_video, tmp_path):
+    table, out = tmp_path / "out.csv", tmp_path / "out.mp4"
+    assert track_video(Walker(), open_source(str(make_video())), [BOX], out, table, Script({}, closed_at=1)) == 2
+    assert len(read_table(table)) == len(read_video(out)[0]) == 2
+
+
+def test_several_objects_have_a_row_each_in_every_frame(make_video, tmp_path):
     table = tmp_path / "out.csv"
+    track_video(Walker(), open_source(str(make_video(frames=3))), [BOX, BOX + 7], table=table)
+    rows = [(row["frame"], row["object"], float(row["x"])) for row in read_table(table)]
+    assert rows == [("0", "1", 5), ("0", "2", 12), ("1", "1", 7), ("1", "2", 14), ("2", "1", 9), ("2", "2", 16)]
 
-    def show(image):
-        shown.append(image)
-        return len(shown) < 2
 
-    assert track_video(Walker(), open_source(str(make_video())), BOX, table=table, show=show) == 2
-    assert len(read_table(table)) == 2
+def test_what_is_drawn_on_a_frame_counts_from_that_frame(make_video, tmp_path):
+    table = tmp_path / "out.csv"
+    script = Script({1: {0: BOX + 30}, 2: {1: BOX}})
+    track_video(Walker(), open_source(str(make_video(frames=4))), [BOX], table=table, screen=script)
+    rows = [(int(row["frame"]), int(row["object"]), float(row["x"]), float(row["score"])) for row in read_table(table)]
+    assert rows == [(0, 1, 5, 1), (1, 1, 35, 1), (2, 1, 37, 0.75), (2, 2, 5, 1), (3, 1, 39, 0.75), (3, 2, 7, 0.75)]
+    assert script.seen == [[1], [0.75], [0.75], [0.75, 0.75]]
 
 
 def test_it_runs_outside_the_main_thread(make_video):
     frames = []
     source = open_source(str(make_video()))
-    thread = threading.Thread(target=lambda: frames.append(track_video(Walker(), source, BOX)))
+    thread = threading.Thread(target=lambda: frames.append(track_video(Walker(), source, [BOX])))
     thread.start()
     thread.join(30)
     assert frames == [6]
-
-
-def test_colour_tells_the_state_and_the_frame_itself_is_left_alone():
-    image = frame(5, (240, 320))
-    box = np.array([100.0, 100, 50, 40])
-    tracked, lost = draw(image, Result(box, 0.9, False), 30), draw(image, Result(box, 0.1, True), 30)
-    assert tracked[100, 120].argmax() == 1
-    assert lost[100, 120].argmax() == 2
-    assert (image == image[0, 0]).all()
-    assert draw(image, Result(np.array([-1e5, -1e5, 2e5, 2e5]), 0.1, True), 30).shape == image.shape

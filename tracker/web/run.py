@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tracker.online import Result
-from tracker.video import Write, draw, recording
+from tracker.overlay import Followed, draw
+from tracker.recording import Write, recording
+from tracker.track import Result
 from tracker.web.trackers import Tracker
 
 _MEASURED_FRAMES, _MEASURED_SECONDS = 20, 2.0
@@ -112,6 +113,7 @@ class Recorder:
         self._times: list[float] = []
         self._files = ExitStack()
         self._write: Write | None = None
+        self._followed: Followed | None = None
         self._count = 0
         self._smoothed = 0.0
 
@@ -140,9 +142,13 @@ class Recorder:
                 self._fps = self._fps or _rate(self._times)
                 size = frame.shape[1], frame.shape[0]
                 self._write = self._files.enter_context(recording(*self._paths, self._fps, size))
-            # As in `track_video`, the speed shown is that of updates, without the init before them.
+            # As in `track_video`, the time shown is that of updates, without the init before them.
             self._smoothed = 0.9 * self._smoothed + 0.1 * seconds if self._count > 1 else seconds
-            self._write(self._count, draw(frame, result, 1 / max(self._smoothed, 1e-6)), result, seconds)
+            if self._followed is None:
+                self._followed = Followed(result.box)
+            else:
+                self._followed.see(result)
+            self._write(self._count, draw(frame, [self._followed], self._smoothed), [result], seconds)
             self._count += 1
         self._waiting.clear()
         self._times.clear()

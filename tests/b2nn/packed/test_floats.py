@@ -188,6 +188,23 @@ def test_gates_are_read_when_the_step_runs(found):
         assert torch.equal(dest.inside(), x * gates.inside())
 
 
+def test_each_image_of_a_batch_has_its_own_kernel_and_gates(found):
+    x, z, gates = torch.randn(3, 32, 5, 4), torch.randn(3, 32, 4, 4), torch.randn(3, 32, 1, 1)
+    compared = (z.flatten(2).transpose(1, 2) @ x.flatten(2)).unflatten(2, (5, 4))
+    source, dest = maps(x, compared, 1)
+    kernel, weights = Buffers(*z.shape, 2).add_float(), Buffers(*gates.shape).add_float()
+    kernel.inside()[:], weights.inside()[:] = z, gates
+    Steps(found, compare(source, kernel, dest))(2)
+    assert relative(dest.inside(), compared) < 1e-5
+    gated = Buffers(*x.shape, 1).add_float()
+    Steps(found, gate(source, weights, gated))(1)
+    assert torch.equal(gated.inside(), x * gates)
+    with pytest.raises(B2nnError, match="an image for each"):
+        compare(source, kernel.image(0), dest)
+    with pytest.raises(B2nnError, match="gates of 1 images"):
+        gate(source, weights.image(0), gated)
+
+
 def test_sigmoid(found):
     x = torch.cat([torch.linspace(-100, 100, 191), torch.tensor([float("nan")])]).view(1, 3, 8, 8)
     source, dest = maps(x, x, 0)

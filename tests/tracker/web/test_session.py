@@ -15,7 +15,8 @@ import pytest
 from datasets.opencv import cv2
 from eval.boxes import iou
 from tests.tracker.web.conftest import CHOICES, jpeg, visit, write_video
-from tracker.video import COLUMNS, Source
+from tracker.recording import COLUMNS
+from tracker.video import Source
 from tracker.web import session
 from tracker.web.limits import Limits
 from tracker.web.protocol import pack

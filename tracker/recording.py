@@ -1,0 +1,86 @@
+"""Files that a tracked video leaves: the annotated video and the table of boxes, whole or marked as partial."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from datasets.opencv import cv2
+from tracker.errors import TrackerError
+from tracker.track import Result
+
+SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
+# `object` comes last and is always there: how many there will be is not known when the first row is written.
+COLUMNS = ("frame", "x", "y", "w", "h", "score", "lost", "ms", "object")
+# Takes number, annotated image, results and seconds of a frame.
+Write = Callable[[int, np.ndarray, Sequence[Result], float], None]
+
+
+def _video_writer(files: ExitStack, path: Path, fps: float, size: tuple[int, int]) -> Write:
+    writer = cv2.VideoWriter(str(_partial(path)), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
+    if not writer.isOpened():
+        raise TrackerError(f"--out {path}: cannot be written; check the folder, or choose another type")
+    files.callback(writer.release)
+
+    def write(number: int, drawn: np.ndarray, results: Sequence[Result], seconds: float) -> None:
+        # Frames of another size would be dropped without a word.
+        same_size = drawn.shape[1::-1] == size
+        writer.write(drawn if same_size else cv2.resize(drawn, size))
+
+    return write
+
+
+def _table_writer(files: ExitStack, path: Path) -> Write:
+    table = csv.writer(files.enter_context(_partial(path).open("w", newline="", encoding="utf-8")))
+    table.writerow(COLUMNS)
+
+    def write(number: int, drawn: np.ndarray, results: Sequence[Result], seconds: float) -> None:
+        for place, result in enumerate(results, 1):
+            box = (f"{value:.3f}" for value in result.box)
+            table.writerow([number, *box, f"{result.score:.4f}", int(result.lost), f"{1000 * seconds:.3f}", place])
+
+    return write
+
+
+@contextmanager
+def recording(video: Path | None, table: Path | None, fps: float, size: tuple[int, int]) -> Iterator[Write]:
+    """Open annotated video and table under partial names and yield what writes a frame; whole files get their names.
+
+    Args:
+        video, table: where they are written, or None.
+        fps: frames a second of the video.
+        size: its width and height, pixels; frames of another size are scaled.
+
+    Raises:
+        TrackerError: the video cannot be written.
+    """
+    writers: list[Write] = []
+    paths = [path for path in (video, table) if path]
+    try:
+        with ExitStack() as files:
+            if video:
+                writers.append(_video_writer(files, video, fps, size))
+            if table:
+                writers.append(_table_writer(files, table))
+
+            def write(number: int, drawn: np.ndarray, results: Sequence[Result], seconds: float) -> None:
+                for writer in writers:
+                    writer(number, drawn, results, seconds)
+
+            yield write
+    except BaseException:
+        for path in filter(Path.exists, map(_partial, paths)):
+            print(f"kept what was tracked so far: {path}", file=sys.stderr)
+        raise
+    for path in paths:
+        os.replace(_partial(path), path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
