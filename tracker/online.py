@@ -54,7 +54,6 @@ class SiameseTracker:
         """A tracker of its own, in the same state, that shares the weights; it may run in another thread."""
         twin = SiameseTracker.__new__(SiameseTracker)
         twin.__dict__ |= self.__dict__
-        twin._track = copy.copy(self._track)
         if isinstance(self.network, PackedTrackerNetwork):  # has maps that two threads must not write at once
             twin.network, twin.localize = self.network.twin(), copy.copy(self.localize)
             twin.localize.network = twin.network
@@ -85,7 +84,8 @@ class SiameseTracker:
             raise TrackerError("update was called before init")
         image = as_bgr(frame)
         (candidate,) = self.localize(image, [self._track.search(image)])
-        return self._track.take(candidate, image)
+        self._track, result = self._track.take(candidate, image)
+        return result
 
 
 def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False) -> SiameseTracker:

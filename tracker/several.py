@@ -64,4 +64,6 @@ class SeveralTracker:
         if not self._tracks:
             return []
         candidates = self.tracker.localize(image, [track.search(image) for track in self._tracks])
-        return [track.take(candidate, image) for track, candidate in zip(self._tracks, candidates, strict=True)]
+        taken = [track.take(candidate, image) for track, candidate in zip(self._tracks, candidates, strict=True)]
+        self._tracks = [track for track, _ in taken]
+        return [result for _, result in taken]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -47,55 +47,55 @@ class LostOptions:
 SEARCH_PATTERN = ((0, 0), (1, 0), (0, 1), (-1, 0), (0, -1), (0, 0), (1, 1), (-1, 1), (-1, -1), (1, -1))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Track:
-    """State of one target; made by `start_track`.
+    """State of one target; made by `start_track`, and anew by each frame, so that it can be kept and gone back to.
 
     Attributes:
         target: where it is, or was last seen.
         kernel: what the network made of its template.
         fill: (3,) mean colour of its first frame.
+        weak_frames: how many in a row were weak up to now.
+        lost_frames: for how many it has been lost, 0 while it is not.
     """
 
     target: Target
     kernel: torch.Tensor
     fill: np.ndarray
     options: LostOptions
-    _weak_frames: int = 0
-    _lost_frames: int = 0
+    weak_frames: int = 0
+    lost_frames: int = 0
 
     def search(self, image: np.ndarray) -> Search:
         """Where to look for it in the next frame, (H, W, 3) BGR."""
-        return Search(self.kernel, self.target, self._search_centre(image), self.fill, not self._lost_frames)
+        return Search(self.kernel, self.target, self._search_centre(image), self.fill, not self.lost_frames)
 
-    def take(self, candidate: Candidate, image: np.ndarray) -> Result:
-        """What is made of the best place that was found in that frame."""
-        if not self._lost_frames or candidate.score >= self.options.found_above:
-            # A weak response must not move a target for long: it may be somebody else.
-            self.target = _inside(candidate.target, image)
-            self._lost_frames = 0
-        self._count(candidate.score)
-        target = self.target
+    def take(self, candidate: Candidate, image: np.ndarray) -> tuple[Track, Result]:
+        """The track after the next frame, and what is said of that frame, given the best place found in it."""
+        lost = self.lost_frames > 0
+        # A weak response must not move a target for long: it may be somebody else.
+        found = lost and candidate.score >= self.options.found_above
+        target = self.target if lost and not found else _inside(candidate.target, image)
+        weak_frames, lost_frames = self._counted(candidate.score, lost and not found)
+        track = replace(self, target=target, weak_frames=weak_frames, lost_frames=lost_frames)
         box = np.array([target.cx - target.width / 2, target.cy - target.height / 2, target.width, target.height])
-        return Result(box, candidate.score, self._lost_frames > 0)
+        return track, Result(box, candidate.score, lost_frames > 0)
 
     def _search_centre(self, image: np.ndarray) -> tuple[float, float]:
         target = self.target
-        if not self._lost_frames:
+        if not self.lost_frames:
             return target.cx, target.cy
         step = template_region(target).side
-        dx, dy = SEARCH_PATTERN[self._lost_frames % len(SEARCH_PATTERN)]
+        dx, dy = SEARCH_PATTERN[self.lost_frames % len(SEARCH_PATTERN)]
         height, width = image.shape[:2]
         return float(np.clip(target.cx + dx * step, 0, width)), float(np.clip(target.cy + dy * step, 0, height))
 
-    def _count(self, score: float) -> None:
-        """Keep the numbers of frames in a row that were weak, and that the target has been lost for."""
-        if self._lost_frames:
-            self._lost_frames += 1
-            return
-        self._weak_frames = self._weak_frames + 1 if score < self.options.lost_below else 0
-        if self._weak_frames >= self.options.lost_frames:
-            self._weak_frames, self._lost_frames = 0, 1
+    def _counted(self, score: float, lost: bool) -> tuple[int, int]:
+        """Numbers of frames in a row that were weak, and that the target has been lost for, after this one."""
+        if lost:
+            return self.weak_frames, self.lost_frames + 1
+        weak_frames = self.weak_frames + 1 if score < self.options.lost_below else 0
+        return (0, 1) if weak_frames >= self.options.lost_frames else (weak_frames, 0)
 
 
 def start_track(network: Network | PackedTrackerNetwork, image: np.ndarray, box: np.ndarray,
