@@ -1,5 +1,7 @@
 """The compiled kernels of b2nn.packed. Optional: without a C compiler the package installs and runs in plain torch."""
 
+import sysconfig
+
 from setuptools import Extension, setup
 
 # No -march: each function names what it needs. No contraction: results are those of torch's separate operations.
@@ -12,4 +14,8 @@ KERNELS = Extension(
     optional=True,
 )
 
-setup(ext_modules=[KERNELS])
+# The kernels are called through ctypes and use nothing of Python's, so one wheel serves all versions; Pythons without
+# the global lock know no such wheels.
+ONE_WHEEL = {} if sysconfig.get_config_var("Py_GIL_DISABLED") else {"py_limited_api": "cp310"}
+
+setup(ext_modules=[KERNELS], options={"bdist_wheel": ONE_WHEEL})

@@ -1,9 +1,9 @@
 """Milliseconds a frame: the full-precision tracker in several runtimes, and partly binary ones simulated and packed.
 
-    python eval/benchmark.py --checkpoint fp/checkpoint.pth mixbin-0.15/checkpoint.pth bnn/checkpoint.pth
-    python eval/benchmark.py --work-dir work_dirs/small --nanotrack DIR --json times.json
-    python eval/benchmark.py --config resnet18 --random-plans 0.15 0.3 0.5      # needs no training
-    python eval/benchmark.py --layers
+    b2track benchmark --checkpoint fp/checkpoint.pth mixbin-0.15/checkpoint.pth bnn/checkpoint.pth
+    b2track benchmark --work-dir work_dirs/small --nanotrack DIR --json times.json
+    b2track benchmark --config resnet18 --random-plans 0.15 0.3 0.5      # needs no training
+    b2track benchmark --layers
 
 Run it on a machine that does nothing else. Ctrl-C shows what was measured until then.
 """

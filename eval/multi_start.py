@@ -84,7 +84,7 @@ def track_runs(tracker: Tracker, sequence: Sequence, options: Options) -> list[n
     Raises:
         DataError: as `eval.tracking.track`.
     """
-    return [track(tracker, _part(sequence, run))[0] for run in runs(sequence, options)]
+    return [track(tracker, _part(sequence, run)).boxes for run in runs(sequence, options)]
 
 
 def write_runs(folder: Path, sequence: Sequence, options: Options, boxes: Sequences[np.ndarray]) -> None:

@@ -126,7 +126,7 @@ def find_trackers(work_dir: Path, checkpoints: list[Path], packed: bool = False)
         if not runs:
             raise TrackerError(
                 f"no trained tracker (summary.json beside checkpoint.pth) below {work_dir}; "
-                "train one with tools/train_tracker.py, or name a file with --checkpoint"
+                "train one with `b2track train`, or name a file with --checkpoint"
             )
         return [checkpoint_spec(run.name, run.checkpoint, load, run.summary, form) for run in runs]
     trackers = []

@@ -98,13 +98,22 @@ def several_starts(rows: Sequence[Row]) -> list[Table]:
     return [Table("Many starts: mean over targets", head, body, names=2)] if shown else []
 
 
+def beliefs(rows: Sequence[Row]) -> list[Table]:
+    """How far the scores tell right from wrong, and what is found again; empty where no tracker gives a score."""
+    shown = [row for row in rows if row.get("reappearances") is not None]
+    head = ["tracker", "ROC area of score", "reappeared", "found in 30 frames"]
+    body = [[str(row["tracker"]), number(row["score_auc"], ".3f"), number(row["reappearances"], "d"),
+             number(row["found_again"], "d")] for row in shown]
+    return [Table("Score against being right (visible, IoU > .5)", head, body)] if shown else []
+
+
 def print_report(rows: Sequence[Row], title: str, notes: Sequence[str]) -> None:
     """Print the tables and the notes on stdout."""
     whole = narrow_table(rows, title)
     shown = _fitting(whole)
     absent = [head for head in whole.head if head not in shown.head]
     more = [f"No room for {', '.join(absent)} in this terminal: see table.md."] if absent else []
-    print_tables([shown, *other_rules(rows), *several_starts(rows)], [*notes, *more])
+    print_tables([shown, *other_rules(rows), *several_starts(rows), *beliefs(rows)], [*notes, *more])
 
 
 def print_tables(tables: Sequence[Table], notes: Sequence[str]) -> None:

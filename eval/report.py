@@ -1,7 +1,7 @@
 """Gather all results of evaluations into one page to read and to show: report.html, and report.md with its tables.
 
-    python eval/report.py
-    python eval/report.py --results work_dirs/eval/otb work_dirs/eval/lasot-test --out report
+    b2track report
+    b2track report --results work_dirs/eval/otb work_dirs/eval/lasot-test --out report
 """
 
 from pathlib import Path

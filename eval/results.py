@@ -1,7 +1,8 @@
 """The result folder of one tracker: boxes and times of each sequence, and whose they are.
 
 `<sequence>.txt` has `x,y,w,h` a line in the benchmark's own base, `<sequence>_time.txt` seconds a line: the
-first for `init`, the others for `update`. `meta.json` knows the checkpoint by its hash. What other ways to run add
+first for `init`, the others for `update`, `<sequence>_confidence.value` the scores, the name that the VOT toolkit gives
+them; NaN where there is none. `meta.json` knows the checkpoint by its hash. What other ways to run add
 lies in folders below (see `eval.multi_start`).
 """
 
@@ -88,12 +89,15 @@ def require_owner(folder: Path, sha256: str) -> None:
         raise DataError(f"{folder}: taken by another evaluation, of another checkpoint; choose another --out")
 
 
-def write_track(folder: Path, sequence: Sequence, boxes: np.ndarray, times: np.ndarray, origin: int) -> None:
-    """Write boxes (N, 4), 0-based, in the benchmark's base, and times (N,) in seconds.
+def write_track(folder: Path, sequence: Sequence, boxes: np.ndarray, times: np.ndarray, origin: int,
+                scores: np.ndarray | None = None) -> None:
+    """Write boxes (N, 4), 0-based, in the benchmark's base, times (N,) in seconds, and scores (N,).
 
     The boxes come last: where they are, the sequence is done.
     """
     rows = boxes + np.array([origin, origin, 0, 0])
+    if scores is not None:
+        write_text(_score_file(folder, sequence.name), "".join(f"{score:.6f}\n" for score in scores))
     write_text(_time_file(folder, sequence.name), "".join(f"{seconds:.6f}\n" for seconds in times))
     write_text(_box_file(folder, sequence.name),
                "".join(",".join(f"{value:.4f}" for value in row) + "\n" for row in rows))
@@ -131,12 +135,25 @@ def read_times(folder: Path, sequence: Sequence) -> np.ndarray:
         raise DataError(f"{path}: cannot read times ({error})") from error
 
 
+def read_scores(folder: Path, sequence: Sequence) -> np.ndarray | None:
+    """The tracker's scores, (N,), the first NaN; None where it gave none, or results are of before they were kept."""
+    try:
+        scores = np.array([float(line) for line in _score_file(folder, sequence.name).read_text().split()])
+    except (OSError, ValueError):
+        return None
+    return scores if len(scores) == len(sequence) and np.isfinite(scores[1:]).all() else None
+
+
 def _box_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.txt"
 
 
 def _time_file(folder: Path, name: str) -> Path:
     return folder / f"{name}_time.txt"
+
+
+def _score_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}_confidence.value"
 
 
 def _read_meta(path: Path) -> dict[str, object] | None:
@@ -150,6 +167,8 @@ def _clear(folder: Path) -> None:
     """Remove what was written about sequences; other folders below may be other trackers'."""
     if (folder / MULTI_START).is_dir():
         shutil.rmtree(folder / MULTI_START)
+    for scores in folder.glob("*_confidence.value"):
+        scores.unlink()
     for times in folder.glob("*_time.txt"):
         times.with_name(times.name.removesuffix("_time.txt") + ".txt").unlink(missing_ok=True)
         times.unlink()

@@ -1,6 +1,6 @@
 """Evaluate trained trackers on a DTB70 folder.
 
-    python eval/run_dtb70.py --root /data/DTB70
+    b2track evaluate dtb70 --root /data/DTB70
 """
 
 from pathlib import Path

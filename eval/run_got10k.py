@@ -1,7 +1,7 @@
 """Evaluate trained trackers on GOT-10k; without arguments, all of work_dirs/ on the embedded generated set.
 
-    python eval/run_got10k.py
-    python eval/run_got10k.py --got10k /data/got10k --checkpoint work_dirs/demo/fp/checkpoint.pth
+    b2track evaluate got10k
+    b2track evaluate got10k --got10k /data/got10k --checkpoint work_dirs/demo/fp/checkpoint.pth
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Evaluate trained trackers on a LaSOT folder.
 
-    python eval/run_lasot.py --root /data/LaSOT
+    b2track evaluate lasot --root /data/LaSOT
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Evaluate trained trackers on an OTB folder, or one of that form.
 
-    python eval/run_otb.py --root /data/otb
+    b2track evaluate otb --root /data/otb
 """
 
 from pathlib import Path

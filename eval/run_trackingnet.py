@@ -1,7 +1,7 @@
 """Evaluate trained trackers on TrackingNet.
 
-    python eval/run_trackingnet.py --root /data/TrackingNet
-    python eval/run_trackingnet.py --root /data/TrackingNet --split train_0
+    b2track evaluate trackingnet --root /data/TrackingNet
+    b2track evaluate trackingnet --root /data/TrackingNet --split train_0
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Evaluate trained trackers on UAV123, UAV123@10fps or UAV20L, or a folder of that form.
 
-    python eval/run_uav123.py --root /data/UAV123
-    python eval/run_uav123.py --root /data/UAV123_10fps --fps 10
+    b2track evaluate uav123 --root /data/UAV123
+    b2track evaluate uav123 --root /data/UAV123_10fps --fps 10
 """
 
 from pathlib import Path

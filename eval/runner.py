@@ -218,9 +218,9 @@ def _perform(task: Task, folder: Path, settings: Settings) -> None:
         _loaded.clear()
         _loaded[key] = spec.load(settings.device)
     if task.starts is None:
-        boxes, times = track(_loaded[key], sequence)
+        answers = track(_loaded[key], sequence)
         results.require_owner(folder, spec.sha256)
-        results.write_track(folder, sequence, boxes, times, settings.origin)
+        results.write_track(folder, sequence, answers.boxes, answers.times, settings.origin, answers.scores)
     else:
         runs = multi_start.track_runs(_loaded[key], sequence, task.starts)
         results.require_owner(folder, spec.sha256)

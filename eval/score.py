@@ -1,7 +1,7 @@
 """Score raw result files of any tracker against a ground truth.
 
-    python eval/score.py --protocol otb --gt OTB100/gt --results OTB100/results
-    python eval/score.py --protocol lasot --gt /data/LaSOT --results results --subset testing_set.txt --json scores.json
+    b2track score --protocol otb --gt OTB100/gt --results OTB100/results
+    b2track score --protocol lasot --gt /data/LaSOT --results results --subset testing_set.txt --json scores.json
 
 Exit code 1 if anything did not fit (named below the table), 2 if nothing can be scored.
 """

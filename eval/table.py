@@ -14,10 +14,11 @@ from datasets import images
 from datasets.files import write_text
 from datasets.sequence import Sequence
 from eval import multi_start, results
+from eval.belief import Belief, believe, judge
 from eval.dataset import Dataset
 from eval.metrics import BenchmarkScores, Track, score
 from eval.plots import Curve, plot_precision, plot_success
-from eval.printing import full_precision, other_rules, several_starts, whole_table
+from eval.printing import beliefs, full_precision, other_rules, several_starts, whole_table
 from eval.protocols import Benchmark
 from eval.runner import TrackerSpec
 
@@ -36,6 +37,7 @@ class Entry:
         protocol: names of the rules, and how many sequences were scored.
         starts: each target's score from many starts, by sequence; None where it was not asked for or is incomplete.
         runs: how many runs these were.
+        belief: what its score is worth; None where it has none, or a sequence is missing.
     """
 
     spec: TrackerSpec
@@ -48,6 +50,7 @@ class Entry:
     protocol: str
     starts: dict[str, float] | None = None
     runs: int = 0
+    belief: Belief | None = None
 
     def row(self) -> dict[str, Any]:
         """The entry as a row of `results.json`; what compares it with other entries is added by `rows`."""
@@ -69,6 +72,9 @@ class Entry:
             "multi_start_ao": sum(self.starts.values()) / len(self.starts) if self.starts else None,
             "multi_start_targets": None if self.starts is None else len(self.starts),
             "multi_start_runs": None if self.starts is None else self.runs,
+            "score_auc": self.belief and self.belief.auc,
+            "reappearances": self.belief and self.belief.reappearances,
+            "found_again": self.belief and self.belief.found,
             "fps": self.fps,
             "device": self.device,
             "threads": self.threads,
@@ -113,11 +119,23 @@ def make_entry(
         device,
         threads,
         f"{benchmark.rules}; {len(sequences)} sequences",
+        belief=_belief(folder, sequences, origin) if complete else None,
     )
     if starts is None or not all(multi_start.is_done(folder, sequence, starts) for sequence in sequences):
         return entry
     return replace(entry, starts=multi_start.target_scores(folder, sequences, starts),
                    runs=sum(len(multi_start.runs(sequence, starts)) for sequence in sequences))
+
+
+def _belief(folder: Path, sequences: Sequences[Sequence], origin: int) -> Belief | None:
+    judged = []
+    for sequence in sequences:
+        scores = results.read_scores(folder, sequence)
+        if scores is None:
+            return None
+        boxes = results.read_track(folder, sequence, origin)
+        judged.append(judge(boxes, scores, sequence.boxes, sequence.visible))
+    return believe(judged)
 
 
 def rows(entries: Sequences[Entry], dataset: str, reference: str | None = None) -> list[dict[str, Any]]:
@@ -159,7 +177,7 @@ def write_report(
         notes: lines below the table.
     """
     write_text(out / "results.json", json.dumps(made, indent=2, allow_nan=False) + "\n")
-    tables = [whole_table(made), *other_rules(made), *several_starts(made)]
+    tables = [whole_table(made), *other_rules(made), *several_starts(made), *beliefs(made)]
     parts = [f"# {title}", *(table.markdown() for table in tables), "\n".join(f"- {note}" for note in notes)]
     write_text(out / "table.md", "\n\n".join(parts) + "\n")
     scored = [(entry.spec.name, entry.curves) for entry in entries

@@ -9,7 +9,7 @@ from collections.abc import Sequence as Sequences
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,15 +29,25 @@ class Tracker(Protocol):
         """Show the target in the first frame."""
 
     def update(self, frame: np.ndarray) -> Any:
-        """Find the target in the next frame; the result has the attribute `box`."""
+        """Find the target in the next frame; the result has the attribute `box`, and may have `score`."""
 
 
-def track(tracker: Tracker, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
+class Tracked(NamedTuple):
+    """What a tracker answered to N frames.
+
+    Attributes:
+        boxes: (N, 4) float64, the first being the true one.
+        times: (N,) seconds of `init` and each `update`; waiting for a decoded frame is not in these.
+        scores: (N,) float64; NaN where the tracker gives none, as in the first frame.
+    """
+
+    boxes: np.ndarray
+    times: np.ndarray
+    scores: np.ndarray
+
+
+def track(tracker: Tracker, sequence: Sequence) -> Tracked:
     """Run a tracker over a sequence from its first true box (one-pass evaluation).
-
-    Returns:
-        (N, 4) float64 boxes, the first being the true one, and (N,) seconds of `init` and each `update`.
-        Waiting for a decoded frame is not in these times.
 
     Raises:
         DataError: the first true box has no area, a frame cannot be read, or the tracker answers with something other
@@ -47,6 +57,7 @@ def track(tracker: Tracker, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]
         raise DataError(f"{sequence.name}: the first box {sequence.boxes[0].tolist()} has no area; nothing to track")
     boxes = np.empty((len(sequence), 4))
     times = np.empty(len(sequence))
+    scores = np.full(len(sequence), np.nan)
     with closing(decoded(sequence.frames)) as frames:
         for index, frame in enumerate(frames):
             start = time.perf_counter()
@@ -54,10 +65,13 @@ def track(tracker: Tracker, sequence: Sequence) -> tuple[np.ndarray, np.ndarray]
                 box = sequence.boxes[0]
                 tracker.init(frame, box.copy())
             else:
-                box = tracker.update(frame).box
+                result = tracker.update(frame)
+                box = result.box
             times[index] = time.perf_counter() - start
+            if index:
+                scores[index] = getattr(result, "score", np.nan)
             boxes[index] = _checked(box, sequence, index)
-    return boxes, times
+    return Tracked(boxes, times, scores)
 
 
 def decoded(paths: Sequences[Path]) -> Generator[np.ndarray, None, None]:

@@ -1,24 +1,7 @@
-"""Show which kernels, libraries and hardware this machine has for the tracker, and what mends what is missing.
+"""`b2track doctor`, from a checkout."""
 
-    python tools/doctor.py
-    python tools/doctor.py --json
-"""
-
-from __future__ import annotations
-
-import sys
-
-from tracker.cli import Parser
-
-
-def main() -> int:
-    parser = Parser(__doc__)
-    parser.add_argument("--json", action="store_true", help="for programs")
-    arguments = parser.parse_args()
-    from tracker.doctor import report
-
-    return report(arguments.json)
-
+from b2track.commands.doctor import main
+from tracker.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

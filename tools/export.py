@@ -1,54 +1,7 @@
-"""Write a trained tracker in a form that runs elsewhere.
+"""`b2track export`, from a checkout."""
 
-    python tools/export.py --checkpoint work_dirs/small/fp/checkpoint.pth --format onnx --out exported
-    python tools/export.py --checkpoint work_dirs/small/fp/checkpoint.pth --format onnx-int8 --out exported-int8
-    python tools/export.py --checkpoint work_dirs/small/mixbin-0.3/checkpoint.pth --format packed --out small.packed
-"""
-
-from __future__ import annotations
-
-import argparse
-from pathlib import Path
-
-from tracker.cli import Parser, run
-
-FORMATS = ("onnx", "onnx-int8", "packed")
-PRECISIONS = ("float32", "bf16", "int8")
-
-
-def parse() -> argparse.Namespace:
-    parser = Parser(__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE", help="a trained tracker")
-    parser.add_argument("--format", choices=FORMATS, required=True,
-                        help="onnx: two graphs in float32; onnx-int8: the same in static int8; "
-                             "packed: one file with bits packed, for this project")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR|FILE",
-                        help="folder of template.onnx and search.onnx; file of a packed tracker")
-    parser.add_argument("--dynamic-batch", action="store_true", help="onnx: any number of search crops a run")
-    parser.add_argument("--calibration", type=Path, metavar="ROOT",
-                        help="int8: sequences in GOT-10k's layout (default: the generated set)")
-    parser.add_argument("--fp-precision", choices=PRECISIONS, default="float32",
-                        help="packed: of convs that are not binary (default: %(default)s)")
-    return parser.parse_args()
-
-
-def main() -> None:
-    arguments = parse()
-    from tracker.errors import TrackerError
-    from tracker.export.command import export_onnx, export_onnx_int8, export_packed
-
-    checkpoint, out, calibration = arguments.checkpoint, arguments.out, arguments.calibration
-    if calibration and "int8" not in (arguments.fp_precision, arguments.format.removeprefix("onnx-")):
-        raise TrackerError("--calibration: float32 needs none; leave it out, or choose --format onnx-int8 or "
-                           "--format packed --fp-precision int8")
-    if arguments.format == "onnx":
-        lines = export_onnx(checkpoint, out, arguments.dynamic_batch)
-    elif arguments.format == "onnx-int8":
-        lines = export_onnx_int8(checkpoint, out, arguments.dynamic_batch, calibration)
-    else:
-        lines = export_packed(checkpoint, out, arguments.fp_precision, calibration)
-    print("\n".join(lines))
-
+from b2track.commands.export import main
+from tracker.cli import run
 
 if __name__ == "__main__":
     run(main)

@@ -12,23 +12,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tracker.frames import Colour
     from tracker.online import SiameseTracker
 
 __all__ = ["load"]
 
 
-def load(checkpoint: str | Path | None = None, device: str = "cpu") -> SiameseTracker:
+def load(checkpoint: str | Path | None = None, device: str = "cpu", colour: Colour = "bgr") -> SiameseTracker:
     """A tracker to `init` and `update`.
 
     Args:
         checkpoint: what training or export wrote; None: the tracker that comes with the package.
         device: a packed tracker, as the package's is, runs on the CPU only.
+        colour: order of the frames' channels, "bgr" as OpenCV reads them or "rgb".
 
     Raises:
         tracker.errors.CheckpointError: the file cannot be read or holds something else.
+        tracker.errors.TrackerError: another colour.
     """
     from tracker.online import load_tracker
     from tracker.packed import choose_packed
     from tracker.ready import READY_MODEL
 
-    return load_tracker(Path(checkpoint or READY_MODEL), device, choose_packed(None, device))
+    return load_tracker(Path(checkpoint or READY_MODEL), device, choose_packed(None, device), colour)

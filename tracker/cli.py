@@ -24,17 +24,26 @@ def run(command: Callable[[], int | None]) -> None:
     Errors that a user can mend end with one line and 2, Ctrl-C with 130; everything else keeps its traceback.
     """
     try:
-        from b2nn.errors import B2nnError
-        from datasets.errors import DataError
-        from tracker.errors import TrackerError
-
         sys.exit(command() or 0)
-    except (B2nnError, DataError, TrackerError, ImportError, OSError) as error:
-        print(f"error: {' '.join(_message(error).split())}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if not isinstance(error, (ImportError, OSError, *_classes_of_ours())):
+            raise
+        print(f"error: {' '.join(_message(error).split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _classes_of_ours() -> tuple[type[Exception], ...]:
+    """Imported once there is an error: with torch, which may be what is missing."""
+    try:
+        from b2nn.errors import B2nnError
+        from datasets.errors import DataError
+        from tracker.errors import TrackerError
+    except ImportError:
+        return ()
+    return B2nnError, DataError, TrackerError
 
 
 def _message(error: Exception) -> str:

@@ -133,4 +133,4 @@ def _threads() -> Finding:
 def _display() -> Finding:
     if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         return Finding("display", os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or "the desktop's")
-    return Finding("display", None, remedy="none is needed: give tools/demo.py --no-display and --out FILE.mp4")
+    return Finding("display", None, remedy="none is needed: give `b2track track` --no-display and --out FILE.mp4")

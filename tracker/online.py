@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from b2nn.packed.file import is_packed
-from datasets.opencv import cv2
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
+from tracker.frames import COLOURS, Colour, as_bgr
 from tracker.localize import (
     AnchorFreeLocalizer,
     AnchorFreeOptions,
@@ -36,10 +36,17 @@ class SiameseTracker:
     Args:
         network: trained network; several trackers may share one.
         tracking: fields of `LostOptions` and of the network's own `AnchorFreeOptions` or `ScaleSearchOptions`.
+        colour: order of the frames' channels, "bgr" as OpenCV reads them or "rgb" as others do.
+
+    Raises:
+        TrackerError: unknown options.
     """
 
-    def __init__(self, network: Network | PackedTrackerNetwork, tracking: Mapping[str, Any] | None = None) -> None:
-        self.network = network.eval()
+    def __init__(self, network: Network | PackedTrackerNetwork, tracking: Mapping[str, Any] | None = None,
+                 colour: Colour = "bgr") -> None:
+        if colour not in COLOURS:
+            raise TrackerError(f"colour {colour!r}: frames are one of {', '.join(COLOURS)}")
+        self.network, self.colour = network.eval(), colour
         options = dict(tracking or {})
         lost = {entry.name: options.pop(entry.name) for entry in fields(LostOptions) if entry.name in options}
         self.lost_options: LostOptions = typed(LostOptions, lost, "tracking")
@@ -60,21 +67,21 @@ class SiameseTracker:
         return twin
 
     @torch.inference_mode()
-    def init(self, frame: np.ndarray, box: np.ndarray) -> None:
+    def init(self, frame: np.ndarray | torch.Tensor, box: np.ndarray) -> None:
         """Show the target.
 
         Args:
-            frame: (H, W, 3) BGR, (H, W) or (H, W, 1) grey, uint8.
-            box: x, y, w, h in pixels, 0-based; may reach beyond the frame but must meet it.
+            frame: see `tracker.frames.as_bgr`; OpenCV's (H, W, 3) uint8 are taken as they are.
+            box: (4,) x, y, w, h in pixels, 0-based; may reach beyond the frame but must meet it.
 
         Raises:
             TrackerError: not such a frame, or a box without area or outside the frame.
         """
-        image = as_bgr(frame)
+        image = as_bgr(frame, self.colour)
         self._track = start_track(self.network, image, box, self.lost_options)
 
     @torch.inference_mode()
-    def update(self, frame: np.ndarray) -> Result:
+    def update(self, frame: np.ndarray | torch.Tensor) -> Result:
         """Find the target in the next frame.
 
         Raises:
@@ -82,17 +89,18 @@ class SiameseTracker:
         """
         if self._track is None:
             raise TrackerError("update was called before init")
-        image = as_bgr(frame)
+        image = as_bgr(frame, self.colour)
         (candidate,) = self.localize(image, [self._track.search(image)])
         self._track, result = self._track.take(candidate, image)
         return result
 
 
-def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False) -> SiameseTracker:
+def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False, colour: Colour = "bgr") -> SiameseTracker:
     """The tracker of a file written by this project, or of a published SiamFC or NanoTrack one.
 
     Args:
-        packed: pack the network of a checkpoint. That of a file that `tools/export.py --format packed` wrote is.
+        packed: pack the network of a checkpoint. That of a file that `b2track export --format packed` wrote is.
+        colour: order of the frames' channels.
 
     Raises:
         CheckpointError: the file cannot be read or holds another architecture.
@@ -102,22 +110,10 @@ def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False) ->
     if checkpoint.is_file() and is_packed(checkpoint):
         choose_packed(True, device)
         network, tracking = load_packed(checkpoint)
-        return SiameseTracker(network, tracking)
+        return SiameseTracker(network, tracking, colour)
     if packed:
         choose_packed(True, device)
     plain, stored = load_checkpoint(checkpoint, device)
     if not packed:
-        return SiameseTracker(plain, stored.tracking)
-    return SiameseTracker(PackedTrackerNetwork(pack_network(plain, stored)), stored.tracking)
-
-
-def as_bgr(frame: np.ndarray) -> np.ndarray:
-    """A frame as (H, W, 3) uint8 BGR; `TrackerError` where it is no image."""
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.size == 0:
-        kind = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-        raise TrackerError(f"a frame is a uint8 array (H, W, 3) or (H, W), not {kind}")
-    if frame.ndim == 2 or frame.shape[2:] == (1,):
-        return cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
-    if frame.ndim != 3 or frame.shape[2] != 3:
-        raise TrackerError(f"a frame is (H, W, 3) or (H, W), not {frame.shape}")
-    return frame
+        return SiameseTracker(plain, stored.tracking, colour)
+    return SiameseTracker(PackedTrackerNetwork(pack_network(plain, stored)), stored.tracking, colour)

@@ -36,7 +36,7 @@ class PackedTrackerNetwork(nn.Module):
     def __init__(self, packed: PackedNetwork) -> None:
         super().__init__()
         if packed.metadata.get("format") != FORMAT:
-            raise CheckpointError("holds no tracker; make it with tools/export.py --format packed")
+            raise CheckpointError("holds no tracker; make it with `b2track export --format packed`")
         # One call a frame, and features that stay as the second part reads them.
         both = joined(packed.programs["features"], packed.programs["respond"], "features")
         self.packed = PackedNetwork({**packed.programs, "forward": both}, packed.metadata)

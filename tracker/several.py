@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from tracker.online import SiameseTracker, as_bgr
+from tracker.frames import as_bgr
+from tracker.online import SiameseTracker
 from tracker.track import Result, Track, start_track
 
 
@@ -51,7 +52,7 @@ class SeveralTracker:
             TrackerError: as `init`.
         """
         network, options = self.tracker.network, self.tracker.lost_options
-        self._tracks[number:number + 1] = [start_track(network, as_bgr(frame), box, options)]
+        self._tracks[number:number + 1] = [start_track(network, as_bgr(frame, self.tracker.colour), box, options)]
 
     @torch.inference_mode()
     def update(self, frame: np.ndarray) -> list[Result]:
@@ -60,7 +61,7 @@ class SeveralTracker:
         Raises:
             TrackerError: the frame is no image.
         """
-        image = as_bgr(frame)
+        image = as_bgr(frame, self.tracker.colour)
         if not self._tracks:
             return []
         candidates = self.tracker.localize(image, [track.search(image) for track in self._tracks])

@@ -113,7 +113,10 @@ def start_track(network: Network | PackedTrackerNetwork, image: np.ndarray, box:
 
 
 def _checked(box: np.ndarray, image: np.ndarray) -> Target:
-    x, y, w, h = (float(value) for value in np.asarray(box, dtype=np.float64).reshape(4))
+    try:
+        x, y, w, h = np.asarray(box, dtype=np.float64).ravel().tolist()
+    except (TypeError, ValueError):
+        raise TrackerError(f"an init box is four numbers x, y, w, h, not {box!r}") from None
     height, width = image.shape[:2]
     if not np.isfinite([x, y, w, h]).all() or w <= 0 or h <= 0:
         raise TrackerError(f"init box {x:g},{y:g},{w:g},{h:g} has no area")

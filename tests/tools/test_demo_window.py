@@ -68,9 +68,9 @@ class User:
             [sys.executable, ROOT / "tools/demo.py", "--source", "in.avi", "--out", "out.mp4", "--csv", "out.csv",
              *arguments], cwd=folder, env=os.environ | {"DISPLAY": screen, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.window = self._wait_for(self._find)
+        self.window = self.wait_for(self._find)
         self.window.set_input_focus(X.RevertToParent, X.CurrentTime)
-        self._wait_for(self._is_drawn)
+        self.wait_for(self._is_drawn)
 
     def _find(self):
         tree = self.display.screen().root.query_tree().children
@@ -83,7 +83,7 @@ class User:
         except BadMatch:
             return False  # it had another size by then
 
-    def _wait_for(self, found):
+    def wait_for(self, found):
         end = time.monotonic() + WAIT
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -99,6 +99,12 @@ class User:
         image = self.window.get_image(0, 0, shape.width, shape.height, X.ZPixmap, 0xFFFFFFFF)
         return np.frombuffer(image.data, np.uint8).reshape(shape.height, shape.width, 4)[..., :3].astype(int)
 
+    def stands_still(self):
+        """Whether the window shows the same picture for longer than a frame."""
+        before = self.picture()
+        time.sleep(4 / FPS)
+        return np.array_equal(self.picture(), before)
+
     def colour(self, colour):
         """How many pixels of the video have the colour."""
         return int((abs(self.picture()[:SIZE[0] * ZOOM] - colour).max(2) < 12).sum())
@@ -109,7 +115,7 @@ class User:
         time.sleep(0.05)
 
     def drag(self, box):
-        """Draw a box x, y, w, h in pixels of the video; waits until it is shown."""
+        """Draw a box x, y, w, h in pixels of the video."""
         left, top = (getattr(self.window.get_geometry(), side) for side in "xy")
         x, y, w, h = (ZOOM * side for side in box)
         self._fake(X.MotionNotify, x=left + x, y=top + y)
@@ -117,7 +123,6 @@ class User:
         for part in (0.5, 1):
             self._fake(X.MotionNotify, x=left + x + round(w * part), y=top + y + round(h * part))
         self._fake(X.ButtonRelease, 1)
-        time.sleep(0.2)
 
     def key(self, name):
         code = self.display.keysym_to_keycode(XK.string_to_keysym(name))
@@ -167,7 +172,7 @@ def frames_of(path):
 def test_a_box_that_is_drawn_is_tracked_and_no_frame_is_lost(sit_down, tmp_path):
     user = sit_down()
     user.drag(BOX)
-    assert user.colour((80, 220, 60)) > 50, "the box that waits is shown"
+    user.wait_for(lambda: user.colour((80, 220, 60)) > 50)  # the box that waits is shown
     user.key("space")
     code, said = user.end()
     assert code == 0, said
@@ -181,14 +186,13 @@ def test_a_box_that_is_drawn_is_tracked_and_no_frame_is_lost(sit_down, tmp_path)
 def test_pause_next_object_snapshot_and_quit(sit_down, tmp_path):
     user = sit_down("--init-box", ",".join(map(str, BOX)))
     user.key("n")  # pauses, wherever it is
-    before = user.picture()
-    time.sleep(0.3)
-    assert np.array_equal(user.picture(), before), "the picture stands still"
+    user.wait_for(user.stands_still)
     user.drag((200, 20, 40, 40))
-    assert user.colour((255, 170, 40)) > 50
+    user.wait_for(lambda: user.colour((255, 170, 40)) > 50)
     user.key("s")
+    user.wait_for(lambda: list(tmp_path.glob("b2track-in-*.png")))
     user.key("space")
-    time.sleep(0.3)
+    user.wait_for(lambda: not user.stands_still())
     user.key("q")
     code, said = user.end()
     assert code == 0, said
@@ -202,6 +206,7 @@ def test_pause_next_object_snapshot_and_quit(sit_down, tmp_path):
 def test_re_select_moves_the_object(sit_down, tmp_path):
     user = sit_down("--init-box", "200,20,40,40")
     user.key("r")
+    user.wait_for(user.stands_still)
     user.drag((20, 150, 60, 30))
     user.key("space")
     user.key("Escape")

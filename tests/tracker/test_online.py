@@ -102,7 +102,7 @@ def test_frames_that_are_no_images_are_refused(tiny_network):
     tracker = SiameseTracker(tiny_network)
     with pytest.raises(TrackerError, match="before init"):
         tracker.update(red_frame(None))
-    for frame in (np.zeros((4, 4, 3)), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8), None):
+    for frame in (np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8), None):
         with pytest.raises(TrackerError, match="a frame is"):
             tracker.init(frame, np.array([1, 1, 2, 2]))
 

@@ -33,7 +33,7 @@ class OnnxNetwork(nn.Module):
         require_onnx()
         for name in (TEMPLATE, SEARCH):
             if not (folder / name).is_file():
-                raise CheckpointError(f"{folder / name}: no such file; name a folder that tools/export.py wrote")
+                raise CheckpointError(f"{folder / name}: no such file; name a folder that `b2track export` wrote")
         self.template, self.search = session(folder / TEMPLATE, threads), session(folder / SEARCH, threads)
         self.facts: dict[str, str] = self.search.get_modelmeta().custom_metadata_map
         if self.facts.get("format") != FORMAT:

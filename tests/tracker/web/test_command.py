@@ -87,4 +87,4 @@ def test_options_of_the_other_kind_are_refused():
     done = subprocess.run([sys.executable, ROOT / "tools/demo.py", "--web", "--source", "0"], capture_output=True,
                           text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: --web: sources, boxes and files are chosen in the page")
+    assert done.stderr.startswith("error: unrecognized arguments: --source 0 ")

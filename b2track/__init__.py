@@ -1,0 +1,1 @@
+"""The command `b2track`; what it does is in `tracker` and `eval`."""
