@@ -16,13 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from datasets.opencv import cv2
 from tracker.device import require_device
 from tracker.errors import TrackerError
-from tracker.newest import NewestFrames
 from tracker.online import load_tracker
+from tracker.opening import opening
 from tracker.packed import PackedTrackerNetwork, choose_packed, how
 from tracker.ready import READY_MODEL
 from tracker.recording import SUFFIXES
 from tracker.several import SeveralTracker
-from tracker.video import Source, open_source, track_video
+from tracker.video import Source, is_live, open_source, track_video
 from tracker.window import Window
 
 
@@ -60,7 +60,7 @@ def run_demo(options: DemoOptions) -> int:
     require_device(options.device)
     packed = choose_packed(options.packed, options.device)
     tracker = load_tracker(options.checkpoint, options.device, packed)
-    with _newest_if_live(open_source(options.source)) as source, ExitStack() as screen:
+    with _opened(options.source) as source, ExitStack() as screen:
         window = screen.enter_context(Window(source, (options.out or Path()).parent)) if display else None
         if window and not boxes:
             first, boxes = window.choose()
@@ -71,16 +71,18 @@ def run_demo(options: DemoOptions) -> int:
 
 
 @contextmanager
-def _newest_if_live(source: Source) -> Iterator[Source]:
-    """A live source as one that never lags: it is read on a thread of its own."""
-    if not source.live:
-        yield source
+def _opened(name: str) -> Iterator[Source]:
+    """The source; a live one never lags, and Ctrl-C need not wait for it to answer."""
+    if not is_live(name):
+        yield open_source(name)
         return
-    newest = NewestFrames(source.rest)
+    print(f"connecting to {name}", file=sys.stderr)
+    source = opening(name)
     try:
-        yield replace(source, rest=newest)
+        yield source.result()
     finally:
-        newest.close()
+        if not source.cancel() and not source.exception():
+            source.result().rest.close()
 
 
 def has_display() -> bool:

@@ -28,14 +28,25 @@ class NewestFrames:
         return self
 
     def __next__(self) -> np.ndarray:
+        frame = self.take(None)
+        if frame is None:
+            raise StopIteration
+        return frame
+
+    @property
+    def ended(self) -> bool:
+        """No further frame will come."""
         with self._changed:
-            self._changed.wait_for(lambda: self._newest is not None or self._ended)
+            return self._ended and self._newest is None
+
+    def take(self, seconds: float | None) -> np.ndarray | None:
+        """The newest frame, or None where none comes within so many seconds (None: for ever) or ever again."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest is not None or self._ended, seconds)
             frame, self._newest = self._newest, None
-        if frame is not None:
-            return frame
-        if self._error:
-            raise self._error
-        raise StopIteration
+            if frame is None and self._error:
+                raise self._error
+        return frame
 
     def close(self) -> None:
         """End the reading and release the source, once a read that is under way returns."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets.opencv import cv2
-from tracker.errors import TrackerError
+from tracker.errors import OptionError
 from tracker.track import Result
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov")
@@ -22,10 +22,23 @@ COLUMNS = ("frame", "x", "y", "w", "h", "score", "lost", "ms", "object")
 Write = Callable[[int, np.ndarray, Sequence[Result], float], None]
 
 
+class UpdateTime:
+    """The seconds a frame that are shown: of updates, smoothed, without the `init` before them."""
+
+    def __init__(self) -> None:
+        self._count, self._smoothed = 0, 0.0
+
+    def add(self, seconds: float) -> float:
+        """Take the time of the next frame, `init` being the first; what is to be shown with it."""
+        self._smoothed = seconds if self._count < 2 else 0.9 * self._smoothed + 0.1 * seconds
+        self._count += 1
+        return self._smoothed
+
+
 def _video_writer(files: ExitStack, path: Path, fps: float, size: tuple[int, int]) -> Write:
     writer = cv2.VideoWriter(str(_partial(path)), cv2.VideoWriter_fourcc(*"mp4v"), fps, size)
     if not writer.isOpened():
-        raise TrackerError(f"--out {path}: cannot be written; check the folder, or choose another type")
+        raise OptionError("--out", path, "cannot be written; check the folder, or choose another type")
     files.callback(writer.release)
 
     def write(number: int, drawn: np.ndarray, results: Sequence[Result], seconds: float) -> None:
@@ -58,7 +71,7 @@ def recording(video: Path | None, table: Path | None, fps: float, size: tuple[in
         size: its width and height, pixels; frames of another size are scaled.
 
     Raises:
-        TrackerError: the video cannot be written.
+        OptionError: the video cannot be written.
     """
     writers: list[Write] = []
     paths = [path for path in (video, table) if path]

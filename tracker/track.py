@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from datasets.crops import crop
-from tracker.errors import TrackerError
+from tracker.boxes import as_box
 from tracker.localize import Candidate, Search, Target, template_region
 from tracker.models import Network
 from tracker.packed import PackedTrackerNetwork
@@ -103,26 +103,14 @@ def start_track(network: Network | PackedTrackerNetwork, image: np.ndarray, box:
     """A track of the target in a box x, y, w, h of an image (H, W, 3) BGR.
 
     Raises:
-        TrackerError: a box without area or outside the image.
+        TrackerError: see `tracker.boxes.as_box`.
     """
-    target, fill = _checked(box, image), image.mean(axis=(0, 1))
+    x, y, w, h = as_box(box, image).tolist()
+    target, fill = Target(x + w / 2, y + h / 2, w, h), image.mean(axis=(0, 1))
     patch = crop(image, template_region(target), network.config.template_size, fill)
     device = next(network.parameters()).device
     template = torch.from_numpy(patch).to(device).permute(2, 0, 1)[None]
     return Track(target, network.embed(template), fill, options)
-
-
-def _checked(box: np.ndarray, image: np.ndarray) -> Target:
-    try:
-        x, y, w, h = np.asarray(box, dtype=np.float64).ravel().tolist()
-    except (TypeError, ValueError):
-        raise TrackerError(f"an init box is four numbers x, y, w, h, not {box!r}") from None
-    height, width = image.shape[:2]
-    if not np.isfinite([x, y, w, h]).all() or w <= 0 or h <= 0:
-        raise TrackerError(f"init box {x:g},{y:g},{w:g},{h:g} has no area")
-    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        raise TrackerError(f"init box {x:g},{y:g},{w:g},{h:g} is outside the frame of {width}x{height} pixels")
-    return Target(x + w / 2, y + h / 2, w, h)
 
 
 def _inside(target: Target, image: np.ndarray) -> Target:

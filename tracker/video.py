@@ -19,12 +19,17 @@ import numpy as np
 from datasets import images
 from datasets.annotations import list_frames
 from datasets.opencv import cv2
-from tracker.errors import TrackerError
+from tracker.errors import OptionError
+from tracker.newest import NewestFrames
 from tracker.overlay import Followed, draw
-from tracker.recording import recording
+from tracker.recording import UpdateTime, recording
 from tracker.several import SeveralTracker
 
 DEFAULT_FPS = 25.0
+STREAM_SECONDS = 10.0
+"""A stream that is silent for so long, when it is opened or later, has ended."""
+
+_WAIT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +66,16 @@ class Screen(Protocol):
         """
 
 
+def is_live(name: str) -> bool:
+    """Whether a source is a camera (its index) or a stream (its URL)."""
+    return "://" in name or (_is_index(name) and not Path(name).exists())
+
+
 def open_source(name: str) -> Source:
     """Open a video file, a folder of images, a camera (its index) or a stream (its URL).
 
     Raises:
-        TrackerError: it cannot be opened or has no readable frame.
+        OptionError: it cannot be opened or has no readable frame.
         DataError: an image of a folder cannot be read, or there is none.
     """
     path = Path(name)
@@ -73,17 +83,17 @@ def open_source(name: str) -> Source:
         paths = sorted(list_frames(path), key=lambda frame: _natural_order(frame.name))
         frames = (images.read(frame) for frame in paths)
         return Source(name, next(frames), frames, len(paths), DEFAULT_FPS, live=False)
-    live = "://" in name or (name.isdigit() and not path.exists())
+    live = is_live(name)
     if not live and not path.is_file():
-        raise TrackerError(f"--source {name}: no such file or folder")
+        raise OptionError("--source", name, "no such file or folder")
     # The decoders' own complaints would drown the one line that says what is wrong.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    capture = cv2.VideoCapture(int(name) if live and name.isdigit() else name)
+    capture = _capture(name, live)
     frames = _decode(capture)
     first = next(frames, None)
     if first is None:
-        raise TrackerError(f"--source {name}: cannot be opened, or is no video with a readable frame")
+        raise OptionError("--source", name, "cannot be opened, or is no video with a readable frame")
     count, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
     return Source(name, first, frames, int(count) if count > 0 and not live else None,
                   fps if 1 <= fps <= 240 else DEFAULT_FPS, live)
@@ -127,7 +137,8 @@ def track_video(
     objects, frame = [Followed(box) for box in boxes], source.first
     size = source.first.shape[1], source.first.shape[0]
     with _stop_on_interrupt() as stop, recording(video, table, source.fps, size) as write:
-        seconds = smoothed = time.perf_counter() - start
+        seconds, shown = time.perf_counter() - start, UpdateTime()
+        smoothed = shown.add(seconds)
         for number in range(sys.maxsize):
             closed = False
             if screen:
@@ -141,7 +152,7 @@ def track_video(
                 break
             if stop.is_set():
                 raise KeyboardInterrupt
-            following = next(source.rest, None)
+            following = _following(source, stop.is_set)
             if following is None:
                 require_whole(source, number + 1)
                 break
@@ -151,8 +162,7 @@ def track_video(
             seconds = time.perf_counter() - start
             for each, result in zip(objects, results, strict=True):
                 each.see(result)
-            # The time shown is that of updates, without the init before them.
-            smoothed = seconds if number == 0 else 0.9 * smoothed + 0.1 * seconds
+            smoothed = shown.add(seconds)
     return number + 1
 
 
@@ -175,6 +185,31 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
+def _capture(name: str, live: bool) -> cv2.VideoCapture:
+    if live and _is_index(name):
+        return cv2.VideoCapture(int(name))
+    if live and cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG):
+        milliseconds = int(1000 * STREAM_SECONDS)
+        return cv2.VideoCapture(name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds,
+                                                       cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds])
+    return cv2.VideoCapture(name)
+
+
+def _is_index(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _following(source: Source, stopped: Callable[[], bool]) -> np.ndarray | None:
+    """The next frame, or None at the end; a live one is not waited for once it is stopped."""
+    if not isinstance(source.rest, NewestFrames):
+        return next(source.rest, None)
+    while not stopped():
+        frame = source.rest.take(_WAIT_SECONDS)
+        if frame is not None or source.rest.ended:
+            return frame
+    return None
+
+
 def _decode(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
     try:
         while True:
@@ -190,15 +225,14 @@ def require_whole(source: Source, frames: int) -> None:
     """Check that a source which has ended after so many frames was whole.
 
     Raises:
-        TrackerError: it announced clearly more. Containers may be off by a frame or two, and some only estimate from
+        OptionError: it announced clearly more. Containers may be off by a frame or two, and some only estimate from
             the duration.
     """
     if source.count is not None and source.count - frames > max(2, 0.02 * source.count):
-        raise TrackerError(
-            f"--source {source.name}: cut or damaged, only {frames} of its {source.count} frames are readable"
-        )
+        raise OptionError("--source", source.name,
+                          f"cut or damaged, only {frames} of its {source.count} frames are readable")
 
 
 def _natural_order(name: str) -> list[tuple[bool, int, str]]:
     """Sort key by which 2.jpg comes before 10.jpg."""
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]

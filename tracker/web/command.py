@@ -12,12 +12,13 @@ from pathlib import Path
 from tracker.device import require_device
 from tracker.errors import TrackerError
 from tracker.packed import choose_packed
+from tracker.web.address import is_loopback
 from tracker.web.limits import Limits
 from tracker.web.scratch import scratch_folder
 from tracker.web.trackers import find_choices
 
 try:
-    from tracker.web.server import Server, is_loopback, listen
+    from tracker.web.server import Server, listen
 except ImportError as error:
     if error.name not in ("aiohttp", "PIL"):
         raise

@@ -13,6 +13,7 @@ class Limits:
         sessions: pages that are connected at once.
         upload_bytes: of an uploaded video.
         frame_bytes: of one picture of a visitor's camera, as JPEG.
+        least_side: shorter side of any frame, pixels; nothing is seen in smaller ones.
         frame_side: longer side of such a picture, pixels.
         video_side: longer side of a video's frames, pixels.
         seconds: duration of an uploaded video, and of what is recorded for downloading.
@@ -25,6 +26,7 @@ class Limits:
     sessions: int = 4
     upload_bytes: int = 200 * 2**20
     frame_bytes: int = 2 * 2**20
+    least_side: int = 16
     frame_side: int = 1920
     video_side: int = 4096
     seconds: float = 600.0
@@ -32,3 +34,8 @@ class Limits:
     in_flight: int = 2
     idle_seconds: float = 300.0
     stall_seconds: float = 20.0
+
+
+def spoken(seconds: float) -> str:
+    """A duration, for people."""
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:g} seconds"

@@ -127,11 +127,11 @@ def pack(header: Mapping[str, Any], jpeg: bytes) -> bytes:
     return _LENGTH.pack(len(text)) + text + jpeg
 
 
-def decode(jpeg: bytes, max_side: int) -> np.ndarray:
+def decode(jpeg: bytes, least_side: int, max_side: int) -> np.ndarray:
     """A camera's JPEG as (H, W, 3) uint8 BGR.
 
     Raises:
-        TrackerError: no JPEG, or larger than `max_side`; its size is known before a pixel is decoded.
+        TrackerError: no JPEG, or sides that are not within these; its size is known before a pixel is decoded.
         DataError: it ends early.
     """
     try:
@@ -141,6 +141,9 @@ def decode(jpeg: bytes, max_side: int) -> np.ndarray:
         raise TrackerError("a frame of the camera is no readable JPEG") from error
     if max(width, height) > max_side:
         raise TrackerError(f"the camera's frames are {width}x{height}; at most {max_side} pixels a side are taken")
+    if min(width, height) < least_side:
+        raise TrackerError(f"the camera's frames are {width}x{height}; that is too small to track anything, "
+                           f"at least {least_side} pixels a side are needed")
     return images.decode(jpeg, "a frame of the camera")
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import json
 import logging
 import secrets
-import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import WSCloseCode, web
 
 from tracker.errors import TrackerError
+from tracker.web.address import about_address, https, is_loopback, own_address
 from tracker.web.limits import Limits
+from tracker.web.offers import Offers
+from tracker.web.outgoing import within
 from tracker.web.session import Session
 from tracker.web.trackers import Choice
 from tracker.web.videos import HEAD_BYTES, container
@@ -32,7 +33,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _GOODBYE_SECONDS = 2.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,8 +51,7 @@ class Server:
 
     def __init__(self, choices: Iterable[Choice], scratch: Path, videos: Path | None = None,
                  cameras: Iterable[str] = (), token: str | None = None, limits: Limits | None = None) -> None:
-        self.choices = {choice.name: choice for choice in choices}
-        self.scratch, self.videos, self.cameras, self.token = scratch, videos, tuple(cameras), token
+        self.offers, self.scratch, self.token = Offers(choices, videos, cameras), scratch, token
         self.limits = limits or Limits()
         self.sessions: dict[str, Session] = {}
         self._sockets: set[web.WebSocketResponse] = set()
@@ -65,6 +64,8 @@ class Server:
         # Every file has its own route: no path of a request is ever looked up on the disk.
         for file in sorted(STATIC.iterdir()):
             app.router.add_get(f"{prefix}/{'' if file.name == 'index.html' else file.name}", _sender(file))
+        if prefix:
+            app.router.add_get(prefix, _add_slash)
         app.router.add_get(f"{prefix}/session", self._session)
         app.router.add_post(f"{prefix}/upload/{{session}}", self._upload)
         app.router.add_get(f"{prefix}/download/{{session}}/{{name}}", self._download)
@@ -79,6 +80,8 @@ class Server:
             response = await handler(request)
         except web.HTTPException as refusal:
             response = web.Response(status=refusal.status, text=refusal.text)
+            if isinstance(refusal, web.HTTPMove):
+                response.headers["Location"] = str(refusal.location)
         if not response.prepared:
             response.headers.update(_HEADERS)
         return response
@@ -88,7 +91,7 @@ class Server:
             given = request.path.split("/")[1]
             if not hmac.compare_digest(given.encode(), self.token.encode()):
                 raise web.HTTPForbidden(text="The address lacks the token: use the one that the server has printed.")
-        elif _name(request.host) not in _LOCAL_NAMES:
+        elif not is_loopback(_name(request.host) or ""):
             raise web.HTTPForbidden(text="Only pages of this machine are answered; start the server with --host.")
         asks = request.method == "POST" or "Upgrade" in request.headers
         # Either scheme: a proxy may speak https for the server.
@@ -104,9 +107,9 @@ class Server:
         if len(self.sessions) >= limits.sessions:
             await page.send_json({"type": "error", "fatal": True, "text":
                                     f"{limits.sessions} pages are connected, which is all that the server takes"})
-            await page.close()
+            await _say_goodbye(page, request)
             return page
-        session = Session(page, self.choices, self.videos, self.cameras, limits, self.scratch)
+        session = Session(page, self.offers, limits, self.scratch)
         self.sessions[session.key] = session
         self._sockets.add(page)
         try:
@@ -116,7 +119,7 @@ class Server:
         finally:
             del self.sessions[session.key]
             self._sockets.discard(page)
-            await page.close()
+            await _say_goodbye(page, request)
         return page
 
     async def _upload(self, request: web.Request) -> web.StreamResponse:
@@ -134,7 +137,7 @@ class Server:
             raise web.HTTPUnsupportedMediaType(text=f"{name}: {error}") from error
         finally:
             self._uploading.discard(key)
-        session.upload, old = (name, path), session.upload
+        session.worker.upload, old = (name, path), session.worker.upload
         if old:
             old[1].unlink(missing_ok=True)
         return web.Response(text=json.dumps({"name": name}), content_type="application/json")
@@ -164,7 +167,7 @@ class Server:
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         session = self.sessions.get(request.match_info["session"])
-        path = session.files.get(request.match_info["name"]) if session else None
+        path = session.shelf.find(request.match_info["name"]) if session else None
         if path is None or not path.is_file():
             raise web.HTTPNotFound(text="No such file; files go with the page that made them.")
         session.inbox.touch()
@@ -172,48 +175,38 @@ class Server:
 
     async def _close(self, app: web.Application) -> None:
         for page in set(self._sockets):
-            await page.close(code=WSCloseCode.GOING_AWAY, message=b"the server was stopped")
+            with suppress(asyncio.TimeoutError):
+                gone = page.close(code=WSCloseCode.GOING_AWAY, message=b"the server was stopped")
+                await within(_GOODBYE_SECONDS, gone)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
+async def _say_goodbye(page: web.WebSocketResponse, request: web.Request) -> None:
+    """Close the connection, with or without an answer of the page."""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        await within(_GOODBYE_SECONDS, page.close())
+    except asyncio.TimeoutError:
+        if request.transport:
+            request.transport.abort()
 
 
 async def listen(server: Server, host: str, port: int, certificate: Path | None = None) -> tuple[web.AppRunner, str]:
     """Start answering; the runner, to be cleaned up, and the address of the page.
 
     Raises:
-        OSError: the port is taken, or the certificate cannot be read.
+        OptionError: the port is taken, there is no such host, or the certificate cannot be read.
     """
-    context = None
-    if certificate:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate)
+    context = https(certificate) if certificate else None
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=_GOODBYE_SECONDS)
     await runner.setup()
-    await web.TCPSite(runner, host, port, ssl_context=context).start()
+    try:
+        await web.TCPSite(runner, host, port, ssl_context=context).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise about_address(error, host, port) from error
     port = runner.addresses[0][1]
-    host = _own_address(host)
+    host = own_address(host)
     shown = f"[{host}]" if ":" in host else host
     return runner, f"http{'s' if context else ''}://{shown}:{port}/{f'{server.token}/' if server.token else ''}"
-
-
-def _own_address(host: str) -> str:
-    """What others can call this machine where `host` means all of its networks."""
-    if host not in ("0.0.0.0", "::"):
-        return host
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            # Nothing is sent: connecting a datagram socket only asks for the way out.
-            probe.connect(("2001:db8::1" if ":" in host else "192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return socket.gethostname()
 
 
 def _name(host: str) -> str | None:
@@ -222,6 +215,10 @@ def _name(host: str) -> str | None:
         return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
+
+
+async def _add_slash(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPPermanentRedirect(f"{request.path}/")
 
 
 def _sender(file: Path) -> Handler:

@@ -72,9 +72,18 @@ def open_video(path: Path, name: str, limits: Limits, max_seconds: float | None 
         capture.release()
     if max(width, height) > limits.video_side:
         raise TrackerError(f"{name}: frames of {width:.0f}x{height:.0f}; at most {limits.video_side} a side are taken")
+    if min(width, height) > 0:  # else the decoder does not know
+        require_size(width, height, name, limits)
     if max_seconds is not None and fps > 0 and count / fps > max_seconds:
         raise TrackerError(f"{name}: {count / fps:.0f} seconds long; at most {max_seconds:.0f} are taken")
     try:
         return replace(open_source(str(path)), name=name)
     except TrackerError as error:
         raise TrackerError(f"{name}: cannot be read as a video") from error
+
+
+def require_size(width: float, height: float, name: str, limits: Limits) -> None:
+    """Raise a TrackerError if frames of this size, in pixels, are too small to track something in them."""
+    if min(width, height) < limits.least_side:
+        raise TrackerError(f"{name}: frames of {width:.0f}x{height:.0f} pixels are too small to track anything; "
+                           f"at least {limits.least_side} a side are needed")

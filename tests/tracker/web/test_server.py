@@ -10,7 +10,7 @@ import pytest
 
 from tests.tracker.web.conftest import Page, visit, write_video
 from tracker.web.limits import Limits
-from tracker.web.server import is_loopback
+from tracker.web.address import is_loopback
 
 
 def fetch(address, path="", method="GET", **options):

@@ -15,9 +15,9 @@ import pytest
 from datasets.opencv import cv2
 from eval.boxes import iou
 from tests.tracker.web.conftest import CHOICES, jpeg, visit, write_video
+from tracker import opening
 from tracker.recording import COLUMNS
 from tracker.video import Source
-from tracker.web import session
 from tracker.web.limits import Limits
 from tracker.web.protocol import pack
 
@@ -43,7 +43,7 @@ def test_a_page_learns_what_there_is(serve):
     async def visitor(page):
         hello = await page.until("hello")
         assert [one["name"] for one in hello["trackers"]][:2] == ["matcher", "blinker"]
-        assert (hello["videos"], hello["cameras"]) == ([VIDEO], ["0"])
+        assert (hello["videos"], hello["cameras"]) == ([VIDEO], ["Camera 0"])
         assert hello["limits"] == {"upload_bytes": 200 * 2**20, "seconds": 600.0}
 
     visit(address, visitor)
@@ -61,7 +61,8 @@ def test_a_video_is_tracked_to_its_end_and_can_be_downloaded(serve, sequence, tm
         await page.send("select", box=list(boxes[0]))
         files = (await page.until("files"))["files"]
         assert (await page.until("state"))["ended"]
-        assert [one["name"] for one in files] == ["matcher.mp4", "matcher.csv", "blinker.mp4", "blinker.csv"]
+        assert [one["name"] for one in files] == ["target-matcher.mp4", "target-matcher.csv",
+                                                 "target-blinker.mp4", "target-blinker.csv"]
         async with aiohttp.ClientSession() as client:
             for one in files:
                 async with client.get(address + one["url"]) as answer:
@@ -73,10 +74,10 @@ def test_a_video_is_tracked_to_its_end_and_can_be_downloaded(serve, sequence, tm
         assert all(lanes[1]["lost"] == (number // 10 % 3 == 2) for number, lanes in shown.items() if lanes)
 
     visit(address, visitor)
-    rows = list(csv.DictReader((tmp_path / "blinker.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "target-blinker.csv").open()))
     assert tuple(rows[0]) == COLUMNS
     assert [int(row["frame"]) for row in rows] == list(range(len(frames)))
-    capture = cv2.VideoCapture(str(tmp_path / "matcher.mp4"))
+    capture = cv2.VideoCapture(str(tmp_path / "target-matcher.mp4"))
     assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(30)
     assert sum(iter(lambda: capture.read()[0], False)) == len(frames)
 
@@ -113,7 +114,6 @@ def test_a_box_can_be_drawn_again_on_the_frame_that_is_held(serve, sequence):
         await page.until("state", playing=False)
         held = page.pictures[-1]
         await page.send("select", box=list(sequence[1][held["frame"]]))
-        await page.until("files")
         again = await page.until("picture", frame=held["frame"])
         assert again["lanes"][0]["score"] == 1.0
         assert (await page.until("state"))["tracking"]
@@ -130,15 +130,15 @@ def test_a_camera_of_the_server_gives_its_newest_frame(serve, sequence, monkeypa
             time.sleep(0.01)
             yield frames[0]
 
-    monkeypatch.setattr(session, "open_source", lambda name: Source(name, frames[0], camera(), None, 30.0, True))
+    monkeypatch.setattr(opening, "open_source", lambda name: Source(name, frames[0], camera(), None, 30.0, True))
     address, _ = serve(cameras=["0"])
 
     async def visitor(page):
         await page.until("hello")
-        await page.send("open", kind="camera", name="1")
+        await page.send("open", kind="camera", name="0")  # its number is none of its names
         assert "no such camera" in (await page.until("error"))["text"]
         await page.until("state")
-        await page.send("open", kind="camera", name="0")
+        await page.send("open", kind="camera", name="Camera 0")
         assert (await page.until("source"))["live"]
         await page.send("select", box=list(boxes[0]))
         await page.until("picture", frame=5)

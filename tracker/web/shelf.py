@@ -1,0 +1,58 @@
+"""The files of a session's last runs, which the page offers for downloading."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Sequence
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+KEPT_RUNS = 4
+
+
+class Shelf:
+    """Each run has a folder of its own; that of the oldest goes when there are too many.
+
+    Args:
+        folder: where those are made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._runs: list[list[Path]] = []
+
+    def stems(self, source: str, trackers: Sequence[str]) -> list[Path]:
+        """Paths without suffix for a new run's files, a tracker each, called after video and tracker."""
+        folder = self._folder / f"run-{secrets.token_hex(4)}"
+        folder.mkdir()
+        taken = {path.stem for path in chain(*self._runs)}
+        stems = []
+        for tracker in trackers:
+            name = _file_name(f"{Path(source).stem}-{tracker}")
+            stems.append(next(each for again in count(1) if (each := name + f"-{again}" * (again > 1)) not in taken))
+            taken.add(stems[-1])
+        return [folder / stem for stem in stems]
+
+    def add(self, paths: Sequence[Path]) -> None:
+        """Offer the files of a run that has ended."""
+        if paths:
+            self._runs.insert(0, list(paths))
+        for old in self._runs[KEPT_RUNS:]:
+            shutil.rmtree(old[0].parent, ignore_errors=True)
+        del self._runs[KEPT_RUNS:]
+
+    def find(self, name: str) -> Path | None:
+        """The file of that name, if it is offered."""
+        return next((path for path in chain(*self._runs) if path.name == name), None)
+
+    def describe(self, address: str) -> list[dict[str, Any]]:
+        """What the page is told of the files, those of the last run first."""
+        return [{"name": path.name, "bytes": path.stat().st_size, "url": f"{address}/{path.name}"}
+                for path in chain(*self._runs)]
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.=-]+", "-", name).strip("-.")[:100] or "tracked"
