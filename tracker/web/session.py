@@ -50,20 +50,23 @@ class Session:
         """Until the page goes, or must."""
         self.folder.mkdir()
         tasks = [asyncio.create_task(each()) for each in (self._read, self.worker.work, self._watch)]
+        reason = ""
         try:
             await self._out.send(self._hello())
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-        except (SessionEnd, ProtocolError) as reason:
-            await self._out.say_last(str(reason))
+        except (SessionEnd, ProtocolError) as error:
+            reason = str(error)
         except (ConnectionError, asyncio.TimeoutError):
             pass  # the page is gone or no longer reads
         except Exception:
-            await self._out.say_last("the server made a mistake; its log says which")
+            reason = "the server made a mistake; its log says which"
             raise
         finally:
             await end(tasks)
+            if reason:  # nothing comes after it
+                await self._out.say_last(reason)
             await self.worker.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -195,3 +196,11 @@ def visit(address: str, *visitors, origin: str | None = None) -> None:
 def jpeg(frame: np.ndarray) -> bytes:
     """A frame as JPEG."""
     return cv2.imencode(".jpg", frame)[1].tobytes()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Until something holds, which must not take longer."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -76,9 +76,9 @@ def test_bytes_without_a_right_header_are_refused(data):
 
 def test_pictures_are_decoded_within_the_limit_only():
     data = jpeg(np.full((30, 40, 3), 90, np.uint8))
-    assert protocol.decode(data, 40).shape == (30, 40, 3)
+    assert protocol.decode(data, 8, 40).shape == (30, 40, 3)
     with pytest.raises(TrackerError, match="40x30; at most 39"):
-        protocol.decode(data, 39)
+        protocol.decode(data, 8, 39)
 
 
 def test_a_picture_that_claims_to_be_huge_is_refused_by_its_header():
@@ -86,17 +86,17 @@ def test_a_picture_that_claims_to_be_huge_is_refused_by_its_header():
     size = data.index(b"\xff\xc0") + 5
     data[size:size + 4] = struct.pack(">HH", 65_000, 65_000)
     with pytest.raises(TrackerError):
-        protocol.decode(bytes(data), 1920)
+        protocol.decode(bytes(data), 8, 1920)
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8", b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
                                   jpeg(np.zeros((64, 64, 3), np.uint8))[:-40]])
 def test_what_is_no_whole_jpeg_is_refused(data):
     with pytest.raises((TrackerError, DataError)):
-        protocol.decode(data, 1920)
+        protocol.decode(data, 8, 1920)
 
 
 def test_large_pictures_are_scaled_down_for_the_page():
     frame = np.zeros((300, 400, 3), np.uint8)
-    assert protocol.decode(protocol.encode(frame, 200), 1920).shape == (150, 200, 3)
-    assert protocol.decode(protocol.encode(frame, 400), 1920).shape == (300, 400, 3)
+    assert protocol.decode(protocol.encode(frame, 200), 8, 1920).shape == (150, 200, 3)
+    assert protocol.decode(protocol.encode(frame, 400), 8, 1920).shape == (300, 400, 3)

@@ -14,7 +14,7 @@ import pytest
 
 from datasets.opencv import cv2
 from eval.boxes import iou
-from tests.tracker.web.conftest import CHOICES, jpeg, visit, write_video
+from tests.tracker.web.conftest import CHOICES, jpeg, visit, wait_until, write_video
 from tracker import opening
 from tracker.recording import COLUMNS
 from tracker.video import Source
@@ -321,10 +321,3 @@ def test_a_failure_of_a_tracker_ends_only_its_session(serve, sequence, monkeypat
     visit(address, visitor)
     assert "ZeroDivisionError" in caplog.text
     wait_until(lambda: not server.sessions)
-
-
-def wait_until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
