@@ -53,6 +53,9 @@ class Run:
         stems: of the recorded files, a tracker each.
         fps: frames a second of the recorded videos, None where only time can tell.
         max_seconds: what is recorded at most.
+
+    Attributes:
+        first: the target was shown in the last frame, not found.
     """
 
     def __init__(self, trackers: Mapping[str, Tracker], stems: Sequence[Path], fps: float | None,
@@ -60,7 +63,7 @@ class Run:
         self.lanes = [Lane(name, tracker, Recorder(stem, fps, max_seconds))
                       for (name, tracker), stem in zip(trackers.items(), stems, strict=True)]
         self._frame: np.ndarray | None = None
-        self._first = True
+        self.first = True
 
     @property
     def full(self) -> bool:
@@ -76,13 +79,13 @@ class Run:
         box = as_box(box, frame)
         for lane in self.lanes:
             lane.init(frame, box)
-        self._frame, self._first = frame, True
+        self._frame, self.first = frame, True
 
     def follow(self, frame: np.ndarray) -> None:
         """Find the target in the next frame."""
         for lane in self.lanes:
             lane.update(frame)
-        self._frame, self._first = frame, False
+        self._frame, self.first = frame, False
 
     def describe(self) -> list[dict[str, Any]]:
         """What the page is told of the last frame, a lane each."""
@@ -90,7 +93,7 @@ class Run:
 
     def recording(self) -> Callable[[], None]:
         """What writes the last frame, once; it may be called on another thread while the next one is followed."""
-        frame, first, self._frame = self._frame, self._first, None
+        frame, first, self._frame = self._frame, self.first, None
         written = [(lane.recorder, lane.result, lane.seconds) for lane in self.lanes if frame is not None]
 
         def record() -> None:

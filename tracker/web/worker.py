@@ -191,8 +191,7 @@ class Worker:
             await self._begin(frame, message.box, "camera", None)
         elif self._run is not None:
             await self._in_thread(partial(self._run.follow, frame))
-        await self._out.send({"type": "result", "frame": message.number, "seen": self._inbox.seen,
-                              "first": message.box is not None, "lanes": self._lanes()})
+        await self._out.send({"type": "result", "frame": message.number, "seen": self._inbox.seen, **self._found()})
 
     async def _next(self, player: Player) -> None:
         """The next frame of a source of the server, when its time has come."""
@@ -230,7 +229,7 @@ class Worker:
         jpeg = await self._in_thread(partial(protocol.encode, frame, self._limits.picture_side))
         self._inbox.unshown.add(player.number)
         await self._out.send(protocol.pack({"type": "picture", "frame": player.number, "width": frame.shape[1],
-                                            "height": frame.shape[0], "lanes": self._lanes()}, jpeg))
+                                            "height": frame.shape[0], **self._found()}, jpeg))
 
     async def _pause(self) -> None:
         if self._player:
@@ -253,8 +252,9 @@ class Worker:
         await self._out.send({"type": "state", "playing": bool(player and player.playing),
                               "tracking": self._run is not None, "ended": bool(player and player.over)})
 
-    def _lanes(self) -> list[dict[str, Any]]:
-        return self._run.describe() if self._run else []
+    def _found(self) -> dict[str, Any]:
+        run = self._run
+        return {"first": bool(run and run.first), "lanes": run.describe() if run else []}
 
     # On the session's threads.
 

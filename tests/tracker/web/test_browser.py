@@ -222,7 +222,7 @@ def test_a_finished_run_can_be_downloaded_and_played(page, sequence, tmp_path):
     page.wait_for_selector("#files a")
     for suffix in (".mp4", ".csv"):
         with page.expect_download() as download:
-            page.click(f"#files a >> text=matcher{suffix}")
+            page.click(f"#files a >> text=target-matcher{suffix}")
         download.value.save_as(tmp_path / f"got{suffix}")
     rows = (tmp_path / "got.csv").read_text().splitlines()[1:]
     capture = cv2.VideoCapture(str(tmp_path / "got.mp4"))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.tracker.web.conftest import Page, visit, write_video
-from tracker.web.limits import Limits
 from tracker.web.address import is_loopback
+from tracker.web.limits import Limits
 
 
 def fetch(address, path="", method="GET", **options):

@@ -44,7 +44,6 @@ export class Curve {
       pen.lineTo(width - right, y(value));
       pen.stroke();
     }
-    const start = LENGTH - this.points.length; // the newest is at the right
     const line = (pick, style, thickness) => {
       pen.strokeStyle = style;
       pen.lineWidth = thickness;
@@ -54,8 +53,8 @@ export class Curve {
       this.points.forEach((point, index) => {
         const value = pick(point);
         if (value === null || value === undefined) open = false;
-        else if (open) pen.lineTo(x(start + index), y(value));
-        else [open] = [true, pen.moveTo(x(start + index), y(value))];
+        else if (open) pen.lineTo(x(index), y(value));
+        else [open] = [true, pen.moveTo(x(index), y(value))];
       });
       pen.stroke();
     };

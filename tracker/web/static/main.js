@@ -1,76 +1,89 @@
 // The page: what is on, what may be pressed, and who is told.
 import { Camera } from "./camera.js";
+import { Chooser } from "./chooser.js";
 import { Connection, upload } from "./connection.js";
-import { buttons, links, options } from "./controls.js";
-import { Curve } from "./curve.js";
+import { buttons, links } from "./controls.js";
 import { Device } from "./device.js";
-import { Meters } from "./meters.js";
-import { Pane } from "./pane.js";
+import { Notice } from "./notice.js";
 import { Sketch } from "./sketch.js";
+import { Views } from "./views.js";
 
 const find = (id) => document.getElementById(id);
-const panes = [...document.querySelectorAll(".pane")].map((figure) => new Pane(figure));
-const sketch = new Sketch(panes, track);
-const curve = new Curve(find("curve"));
-const meters = new Meters(find);
-const on = { source: null, playing: false, tracking: false, ended: false, drawing: false, wantsBox: false };
+const NOTHING = { source: null, opening: "", playing: false, tracking: false, ended: false, drawing: false,
+  wantsBox: false, resume: false };
+const on = { ...NOTHING };
+const notice = new Notice(find);
+const views = new Views(find);
+const sketch = new Sketch(views.panes, track);
+const chooser = new Chooser(find, choose);
 let hello = null;
 let device = null;
 
 const connection = new Connection(receive, () => {
-  on.source = null;
+  Object.assign(on, NOTHING);
   device?.close();
   sketch.end();
   status("not connected", "bad");
-  if (find("message").hidden) say("The connection to the server has ended. Load the page again.");
+  notice.say(notice.text || "The connection to the server has ended.", true);
   render();
 });
+
+// What the server says.
 
 const handlers = {
   hello(message) {
     hello = message;
-    options(find("first"), hello.trackers, 0);
-    options(find("second"), hello.trackers, 1);
+    chooser.fill(hello.trackers);
+    views.label(chooser.marked());
     find("videos").hidden = !hello.videos.length;
     buttons(find("videos").querySelector("ul"), hello.videos, (name) => open("video", name));
     buttons(find("cameras"), hello.cameras, (name) => open("camera", name));
-    for (const button of find("cameras").children) button.textContent = `Camera ${button.textContent} of the server`;
-    choose();
+  },
+  opening({ name }) {
+    on.opening = name;
   },
   source(message) {
-    on.source = message;
-    if (message.width) for (const pane of panes) pane.resize(message.width, message.height);
+    Object.assign(on, { source: message, opening: "" });
+    if (message.width) for (const pane of views.panes) pane.resize(message.width, message.height);
   },
   async picture(message, jpeg) {
     const image = await createImageBitmap(jpeg);
-    show(image, message.width, message.height);
+    views.show(image, message.width, message.height);
     image.close();
     connection.send("shown", { frame: message.frame });
-    if (message.lanes.length) measured(message.frame, message.lanes, false);
+    if (message.lanes.length) views.measured(message.frame, message.lanes, message.first, on.source?.count);
+    else views.moved(message.frame);
     find("position").value = message.frame + 1;
   },
   result(message) {
     const number = device?.answer(message);
     // Answers of before the last box come late.
-    if (on.tracking && number >= 0 && message.lanes.length) measured(number, message.lanes, message.first);
+    if (on.tracking && number >= 0 && message.lanes.length) {
+      views.measured(number, message.lanes, message.first, null);
+    }
   },
   state(message) {
     if (on.source?.kind !== "device") on.playing = message.playing;
-    if (on.tracking && !message.tracking) for (const pane of panes) pane.finish();
-    on.tracking = message.tracking;
-    on.ended = message.ended;
+    const finished = on.tracking && !message.tracking;
+    Object.assign(on, { tracking: message.tracking, ended: message.ended });
+    if (finished) views.finish();
+    if (finished && device) views.moved(null); // its picture goes on
+    if (finished && differs()) fresh();
     if (device && !on.tracking) Object.assign(device, { tracking: false, playing: true });
+    if (!on.source) on.opening = "";
     if (on.wantsBox && !on.playing) beginDrawing();
   },
   files({ files }) {
     links(find("files"), files);
     find("no-files").hidden = files.length > 0;
+    find("player-note").hidden = files.length === 0;
   },
   chosen({ names }) {
-    names.forEach((name, index) => panes[index].name(name));
+    chooser.answered(names);
+    if (!on.tracking && differs()) fresh();
   },
   error({ text }) {
-    say(text);
+    notice.say(text);
   },
 };
 
@@ -83,22 +96,23 @@ function receive(message, jpeg) {
 // Sources.
 
 async function open(kind, name = "") {
-  quiet();
+  notice.hide();
   sketch.end();
   device?.close();
   device = null;
-  Object.assign(on, { source: null, playing: false, tracking: false, ended: false, drawing: false, wantsBox: false });
+  Object.assign(on, NOTHING, { opened: [kind, name] });
+  views.blank();
   fresh();
+  render();
   if (kind === "device") {
     try {
       const camera = await Camera.open();
-      device = new Device(camera, connection, (canvas) => show(canvas, canvas.width, canvas.height));
+      device = new Device(camera, connection, (canvas) => views.show(canvas, canvas.width, canvas.height));
     } catch (error) {
-      say(error.message);
+      notice.say(error.message);
       return;
     }
   }
-  on.opened = [kind, name];
   connection.send("open", { kind, name });
   for (const button of document.querySelectorAll("aside button")) {
     button.classList.toggle("chosen", kind === "device" ? button.id === "device" : button.textContent === name);
@@ -107,10 +121,10 @@ async function open(kind, name = "") {
 
 async function send(file) {
   if (!file) return;
-  quiet();
+  notice.hide();
   const limit = hello.limits.upload_bytes;
   if (file.size > limit) {
-    say(`${file.name} has ${(file.size / 1e6).toFixed(0)} MB; at most ${(limit / 1e6).toFixed(0)} MB can be uploaded.`);
+    notice.say(`${file.name} has ${(file.size / 1e6).toFixed(0)} MB; at most ${(limit / 1e6).toFixed(0)} MB can be uploaded.`);
     return;
   }
   const bar = find("uploaded");
@@ -119,7 +133,7 @@ async function send(file) {
     await upload(hello.session, file, (share) => { bar.value = share; });
     await open("upload");
   } catch (error) {
-    say(error.message);
+    notice.say(error.message);
   }
   bar.hidden = true;
 }
@@ -128,12 +142,12 @@ async function send(file) {
 
 function draw() {
   if (on.drawing) return cancel();
-  quiet();
+  notice.hide();
   if (device) {
     device.freeze();
     return beginDrawing();
   }
-  on.wantsBox = true;
+  Object.assign(on, { wantsBox: true, resume: on.playing });
   if (on.playing) connection.send("pause");
   else beginDrawing();
 }
@@ -149,6 +163,7 @@ function cancel() {
   sketch.end();
   on.drawing = false;
   device?.thaw();
+  if (on.resume) connection.send("play");
   render();
 }
 
@@ -175,53 +190,36 @@ function toggle() {
   }
 }
 
-function choose() {
-  const two = find("compare").checked;
-  const selects = [find("first"), find("second")];
-  find("panes").classList.toggle("two", two);
-  panes[1].figure.hidden = !two;
-  selects[1].closest("label").hidden = find("second-note").hidden = !two;
-  for (const entry of document.querySelectorAll(".compared")) entry.hidden = !two;
-  selects.forEach((select) => {
-    find(`${select.id}-note`).textContent = hello.trackers.find(({ name }) => name === select.value)?.note ?? "";
-  });
-  const names = selects.slice(0, two ? 2 : 1).map((select) => select.value);
+function choose(names) {
   connection.send("choose", { names });
-  const [a, b] = names;
-  find("legend").innerHTML = two ? '<li class="a"><i></i></li><li class="b"><i></i></li><li class="both"><i></i>overlap of the two</li>'
-    : '<li class="a"><i></i></li>';
-  [a, b].slice(0, names.length).forEach((name, index) => find("legend").children[index].append(`score, ${name}`));
-  on.changed = on.tracking;
+  if (!on.tracking) fresh();
   render();
 }
 
 // What is seen.
 
-function show(image, width, height) {
-  for (const pane of panes) pane.show(image, width, height);
+/** Whether the choice is another than what is seen. */
+function differs() {
+  return chooser.marked().join("\n") !== views.names.join("\n");
 }
 
-function measured(frame, lanes, first) {
-  lanes.forEach((lane, index) => panes[index].update(lane, frame, first || (frame === 0)));
-  const shared = meters.update(frame, on.source?.count, lanes);
-  curve.add(lanes.map((lane) => lane.score), lanes.map((lane) => lane.lost), shared);
-}
-
+/** Nothing is tracked yet: what is seen next will be of the trackers that are chosen. */
 function fresh() {
-  for (const pane of panes) pane.clear();
-  meters.clear();
-  curve.clear();
-  links(find("files"), []);
-  find("no-files").hidden = false;
-  on.changed = false;
+  views.clear();
+  views.label(chooser.marked());
 }
 
 function render() {
   const { source, playing, tracking, ended, drawing } = on;
   const file = source && !source.live;
+  const two = views.names.length > 1 && Boolean(source);
   find("empty").hidden = Boolean(source);
+  find("empty-text").hidden = Boolean(on.opening);
+  find("opening").textContent = on.opening && `Connecting to ${on.opening} …`;
   document.querySelector("main").classList.toggle("opened", Boolean(source));
   find("panes").classList.toggle("drawing", drawing);
+  find("panes").classList.toggle("two", two);
+  views.panes[1].figure.hidden = !two;
   find("play").disabled = !source || ended || drawing || (source.kind === "device" && !tracking);
   find("play").firstElementChild.textContent = playing && (tracking || source?.kind !== "device") ? "Pause" : "Play";
   find("draw").disabled = !source || ended;
@@ -233,15 +231,21 @@ function render() {
   find("position").hidden = !(file && source.count);
   find("position").max = source?.count ?? 1;
   find("hint").textContent = hint();
-  if (hello && connection.socket.readyState === WebSocket.OPEN) {
-    const words = drawing ? "waiting for a box" : ended ? "ended" : tracking ? (playing ? "tracking" : "paused") : "ready";
-    status(words, "good");
-  }
+  if (hello && connection.socket.readyState === WebSocket.OPEN) status(words(), "good");
+}
+
+function words() {
+  if (on.opening) return "connecting";
+  if (chooser.waiting) return "loading tracker";
+  if (on.drawing) return "waiting for a box";
+  if (on.ended) return "ended";
+  if (on.tracking) return on.playing ? "tracking" : "paused";
+  return "ready";
 }
 
 function hint() {
   if (on.drawing) return `Drag a box around the target${matchMedia("(hover: none)").matches ? "." : ", or use the arrow keys and enter."}`;
-  if (on.changed) return "The change of trackers counts from the next box.";
+  if (on.tracking && differs()) return "The other choice of trackers counts from the next box.";
   if (on.ended) return "The video has ended. Its files are under Downloads.";
   if (on.source && !on.tracking) return "Draw a box around what is to be tracked.";
   return "";
@@ -250,15 +254,6 @@ function hint() {
 function status(text, kind) {
   find("status").textContent = text;
   find("status").className = kind;
-}
-
-function say(text) {
-  find("message").hidden = false;
-  find("message").querySelector("span").textContent = text;
-}
-
-function quiet() {
-  find("message").hidden = true;
 }
 
 // Buttons and keys.
@@ -272,8 +267,6 @@ find("play").addEventListener("click", toggle);
 find("draw").addEventListener("click", draw);
 find("stop").addEventListener("click", () => connection.send("stop"));
 find("restart").addEventListener("click", () => open(...on.opened));
-find("dismiss").addEventListener("click", quiet);
-for (const id of ["first", "second", "compare"]) find(id).addEventListener("change", choose);
 
 const drop = find("panes");
 drop.addEventListener("dragover", (event) => {

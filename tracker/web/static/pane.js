@@ -18,8 +18,8 @@ export class Pane {
     new ResizeObserver(() => this.draw()).observe(this.screen);
   }
 
-  name(text) {
-    this.figure.querySelector("strong").textContent = text;
+  name(text, whole) {
+    Object.assign(this.figure.querySelector("strong"), { textContent: text, title: whole });
   }
 
   clear() {
@@ -29,6 +29,18 @@ export class Pane {
     this.mean = null;
     this.say("–", "–", "");
     this.draw();
+  }
+
+  /** The box goes, the numbers stay. */
+  forget() {
+    this.lane = null;
+    this.trail = [];
+    this.draw();
+  }
+
+  /** The picture goes. */
+  blank() {
+    this.picture.width = this.picture.height = 0;
   }
 
   /** Show a frame (a canvas, video or bitmap) of the source's width and height. */

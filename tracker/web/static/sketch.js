@@ -23,6 +23,7 @@ export class Sketch {
     this.active = false;
     this.corner = null;
     this.set(null);
+    for (const pane of this.panes) pane.overlay.blur(); // keys are for the whole page again
   }
 
   set(box) {
