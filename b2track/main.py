@@ -1,4 +1,4 @@
-"""The command `b2track`: one word chooses what to do; each has its own options.
+"""Track objects in video with a network that is partly 1-bit; train, measure and export such trackers.
 
     b2track track --source video.mp4 --init-box 312,143,110,102 --out tracked.mp4
     b2track serve --videos FOLDER

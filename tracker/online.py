@@ -6,12 +6,13 @@ import copy
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
 from b2nn.packed.file import is_packed
+from b2nn.packed.library import kernel
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
 from tracker.frames import COLOURS, Colour, as_bgr
@@ -66,16 +67,25 @@ class SiameseTracker:
             twin.localize.network = twin.network
         return twin
 
+    def __reduce__(self) -> NoReturn:
+        raise TrackerError("a tracker cannot be pickled; load it in each process: tracker.load(checkpoint)")
+
+    def __repr__(self) -> str:
+        runs = f"packed, {kernel()} kernels" if isinstance(self.network, PackedTrackerNetwork) else \
+            f"torch, {next(self.network.parameters()).device}"
+        state = "no target yet" if self._track is None else "lost" if self._track.lost_frames else "tracking"
+        return f"<{type(self).__name__}: {type(self.network.config).__name__} ({runs}), {self.colour}, {state}>"
+
     @torch.inference_mode()
     def init(self, frame: np.ndarray | torch.Tensor, box: np.ndarray) -> None:
         """Show the target.
 
         Args:
             frame: see `tracker.frames.as_bgr`; OpenCV's (H, W, 3) uint8 are taken as they are.
-            box: (4,) x, y, w, h in pixels, 0-based; may reach beyond the frame but must meet it.
+            box: x, y, w, h in pixels, 0-based, sides of at least 1; may reach beyond the frame but must meet it.
 
         Raises:
-            TrackerError: not such a frame, or a box without area or outside the frame.
+            TrackerError: not such a frame, or no such box (`tracker.boxes.as_box`).
         """
         image = as_bgr(frame, self.colour)
         self._track = start_track(self.network, image, box, self.lost_options)
@@ -108,7 +118,9 @@ def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False, co
         B2nnError: the network has no packed form.
     """
     if checkpoint.is_file() and is_packed(checkpoint):
-        choose_packed(True, device)
+        if device != "cpu":
+            raise TrackerError(f"{checkpoint}: is packed, which runs on the CPU only; device {device!r} needs a "
+                               "checkpoint of training")
         network, tracking = load_packed(checkpoint)
         return SiameseTracker(network, tracking, colour)
     if packed:

@@ -2,6 +2,8 @@
 
     b2track serve
     b2track serve --videos FOLDER --port 8000
+    b2track serve --host 0.0.0.0 --cert b2track.pem      # for phones: the address that is printed holds a token
+    b2track serve --camera 0 rtsp://user:password@192.168.1.9/stream
     b2track serve --checkpoint work_dirs/demo/fp/checkpoint.pth work_dirs/demo/mixbin-0.3/checkpoint.pth
 
 Its address is printed; sources, boxes and files are chosen in the page. Ctrl-C ends it.
@@ -9,10 +11,17 @@ Its address is printed; sources, boxes and files are chosen in the page. Ctrl-C 
 
 from __future__ import annotations
 
-from argparse import BooleanOptionalAction
+from argparse import ArgumentTypeError, BooleanOptionalAction
 from pathlib import Path
 
 from tracker.cli import Parser
+
+
+def port(text: str) -> int:
+    """Read the number of a port."""
+    if not (text.isascii() and text.isdigit() and int(text) < 1 << 16):
+        raise ArgumentTypeError(f"{text}: expected a number from 0 to {(1 << 16) - 1}")
+    return int(text)
 
 
 def main() -> None:
@@ -26,7 +35,7 @@ def main() -> None:
     add("--packed", action=BooleanOptionalAction,
         help="run the networks packed (default: on the CPU where the compiled kernels are)")
     add("--host", default="127.0.0.1", help="listen there; others than this machine need the token that is printed")
-    add("--port", type=int, default=8080, help="0 takes a free one (default: %(default)s)")
+    add("--port", type=port, default=8080, help="0 takes a free one (default: %(default)s)")
     add("--cert", type=Path, metavar="PEM", help="certificate and key for https, which phones want for their camera")
     args = parser.parse_args()
 

@@ -2,8 +2,11 @@
 
     b2track track --source video.mp4 --init-box 312,143,110,102 --out tracked.mp4 --csv boxes.csv
     b2track track --source 0
+    b2track track --source rtsp://user:password@192.168.1.9/stream --out tracked.mp4
 
-`b2track serve`, or `tools/demo.py --web`, does it in a browser.
+In the window: Space holds the video and goes on, the mouse draws a box on the held picture, R draws an object's box
+anew, N adds an object, S keeps a snapshot, Q ends. `b2track serve`, or `tools/demo.py --web`, does it in a browser;
+`tools/demo.py --web --help` lists the options of that.
 """
 
 from __future__ import annotations
@@ -36,4 +39,4 @@ def main() -> None:
 
     frames = run_demo(DemoOptions(args.source, args.init_box, args.out, args.csv, args.checkpoint, args.device,
                                   display=not args.no_display, overwrite=args.overwrite, packed=args.packed))
-    print(f"{frames} frames tracked", *(path for path in (args.out, args.csv) if path))
+    print(f"{frames} frame{'s' * (frames != 1)} tracked", *(path for path in (args.out, args.csv) if path))

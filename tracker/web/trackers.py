@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from tracker.online import Result, SiameseTracker, load_tracker
 from tracker.ready import READY_MODEL
-from tracker.runs import Run, find_runs
+from tracker.runs import find_runs
 
 
 class Tracker(Protocol):
@@ -47,14 +47,39 @@ def find_choices(work_dir: Path, checkpoints: Sequence[Path], device: str, packe
         CheckpointError: a named checkpoint cannot be read.
     """
     if checkpoints:
-        choices = [Choice(path.parent.name or path.name, str(path), _maker(path, device, packed))
-                   for path in checkpoints]
+        # Named by their folders, for the files are mostly called alike; what a page shows tells nothing of the rest.
+        parts = [_named_parts(path.absolute()) for path in checkpoints]
+        choices = [Choice(name, _note_beside(path), _maker(path, device, packed))
+                   for name, path in zip(shortest(parts), checkpoints, strict=True)]
         for choice in choices:
             choice.make()
-        return _with_own_names(choices)
+        return choices
     runs = sorted(find_runs(work_dir), key=lambda run: run.checkpoint.stat().st_mtime, reverse=True)
-    own = [Choice(run.name, _note(run), _maker(run.checkpoint, device, packed)) for run in runs]
+    names = shortest([("ready",), *(tuple(run.name.split("/")) for run in runs)])[1:]
+    own = [Choice(name, _note(run.summary), _maker(run.checkpoint, device, packed))
+           for name, run in zip(names, runs, strict=True)]
     return [Choice("ready", "comes with the package", _maker(READY_MODEL, "cpu", packed)), *own]
+
+
+def shortest(paths: Sequence[tuple[str, ...]]) -> list[str]:
+    """The end of each path, as short as tells it from the others; those that are the same are counted."""
+    names: list[str] = []
+    for path in paths:
+        ends = ("/".join(path[-length:]) for length in range(1, len(path) + 1))
+        alike = {other for other in paths if other != path}
+        name = next((end for end in ends if not any(_ends_with(other, end) for other in alike)), "/".join(path))
+        again = sum(other == path for other in paths[:len(names)])
+        names.append(f"{name} ({again + 1})" if again else name)
+    return names
+
+
+def _ends_with(path: tuple[str, ...], end: str) -> bool:
+    return f"/{'/'.join(path)}".endswith(f"/{end}")
+
+
+def _named_parts(checkpoint: Path) -> tuple[str, ...]:
+    folders = checkpoint.parent.parts[1:]
+    return folders if folders and checkpoint.name == "checkpoint.pth" else (*folders, checkpoint.stem)
 
 
 def _maker(checkpoint: Path, device: str, packed: bool) -> Callable[[], Tracker]:
@@ -71,16 +96,14 @@ def _maker(checkpoint: Path, device: str, packed: bool) -> Callable[[], Tracker]
     return make
 
 
-def _note(run: Run) -> str:
-    ratio = run.summary.get("flops_ratio")
-    method = str(run.summary.get("method") or "")
+def _note_beside(checkpoint: Path) -> str:
+    """What the summary of its run says, if it is a run's."""
+    return next((_note(run.summary) for run in find_runs(checkpoint.parent) if run.checkpoint == checkpoint), "")
+
+
+def _note(summary: Mapping[str, Any]) -> str:
+    ratio = summary.get("flops_ratio")
+    method = str(summary.get("method") or "")
     if isinstance(ratio, float) and ratio < 1:
         return f"{method}, {ratio:.0%} of the full-precision FLOPs"
     return "full precision" if method == "fp" else method
-
-
-def _with_own_names(choices: Sequence[Choice]) -> list[Choice]:
-    """The whole path where two folders have the same name."""
-    names = [choice.name for choice in choices]
-    return [choice if names.count(choice.name) == 1 else Choice(choice.note, choice.note, choice.make)
-            for choice in choices]

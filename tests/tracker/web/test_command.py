@@ -55,7 +55,8 @@ def test_trackers_are_the_packages_and_the_finished_runs_the_latest_first_or_tho
     named[1].parent.mkdir(parents=True)
     named[1].write_bytes(named[0].read_bytes())
     assert [one.name for one in find_choices(place / "work_dirs", named[:1], "cpu")] == ["fp"]
-    assert [one.name for one in find_choices(place / "work_dirs", named, "cpu")] == list(map(str, named))
+    both = find_choices(place / "work_dirs", named, "cpu")
+    assert [(one.name, one.note) for one in both] == [("work_dirs/fp", "full precision"), ("other/fp", "")]
 
 
 def test_sessions_share_weights(place):
@@ -68,6 +69,9 @@ def test_sessions_share_weights(place):
     (dict(videos=Path("nowhere")), "--videos nowhere: no such folder"),
     (dict(checkpoints=(Path("nowhere.pth"),)), "nowhere.pth"),
     (dict(device="tpu"), "--device tpu"),
+    (dict(host="300.1.1.1"), "--host 300.1.1.1: is no address of this machine"),
+    (dict(certificate=Path("nope.pem")), "--cert nope.pem: No such file"),
+    (dict(certificate=Path("work_dirs/fp/summary.json")), "--cert .*: holds no certificate"),
 ])
 def test_bad_options_are_told_before_anything_listens(place, options, message):
     with pytest.raises(TrackerError, match=message):
@@ -78,7 +82,7 @@ def test_a_port_that_is_taken_is_told(place):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(TrackerError, match=r"--port \d+: is in use already"):
             run_web(WebOptions(port=taken.getsockname()[1]))
     assert not list((place / "temporary").iterdir())
 
@@ -87,4 +91,4 @@ def test_options_of_the_other_kind_are_refused():
     done = subprocess.run([sys.executable, ROOT / "tools/demo.py", "--web", "--source", "0"], capture_output=True,
                           text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: unrecognized arguments: --source 0 ")
+    assert done.stderr.startswith("error: --web --source: sources are chosen in the page; ")

@@ -48,9 +48,11 @@ const handlers = {
   },
   async picture(message, jpeg) {
     const image = await createImageBitmap(jpeg);
-    views.show(image, message.width, message.height);
-    image.close();
     connection.send("shown", { frame: message.frame });
+    // Pictures of the source before come late.
+    if (on.source) views.show(image, message.width, message.height);
+    image.close();
+    if (!on.source) return;
     if (message.lanes.length) views.measured(message.frame, message.lanes, message.first, on.source?.count);
     else views.moved(message.frame);
     find("position").value = message.frame + 1;
