@@ -64,7 +64,7 @@ def of_file(name: str, arguments: dict[str, Any]) -> Callable[..., Any]:
     """
     if name not in _by_name():
         raise PackedFileError(f"asks for the function {name!r}, which a packed network may not call")
-    if any(arguments.get(writing) for writing in _WRITING):
+    if any(arguments.get(argument) is not None and arguments[argument] is not False for argument in _WRITING):
         raise PackedFileError(f"asks for the function {name!r} to write to its arguments")
     return _by_name()[name]
 

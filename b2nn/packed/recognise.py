@@ -99,10 +99,12 @@ def _side(value: Any, made: dict[str, Step]) -> tuple[str, int] | None:
 
 
 def _mean(step: Step) -> Mean | None:
-    axes = (2, 3), (-2, -1), (-1, -2), (3, 2)
-    if _is(step, "mean", 2) and step.kwargs == {"keepdim": True} and isinstance(step.args[1], tuple | list) and \
-            tuple(step.args[1]) in axes:
-        return Mean(step.args[0].name, step.result)
+    if isinstance(step, TorchStep) and step.name in ("method.mean", "torch.mean") and isinstance(step.args[0], Value):
+        given = dict(zip(("dim", "keepdim"), step.args[1:], strict=False)) | step.kwargs
+        axes = given.get("dim")
+        if given == dict(dim=axes, keepdim=True) and isinstance(axes, tuple | list) and tuple(axes) in (
+                (2, 3), (-2, -1), (3, 2), (-1, -2)):
+            return Mean(step.args[0].name, step.result)
     if _is(step, "adaptive_avg_pool2d", 2) and step.args[1] in (1, (1, 1), [1, 1]):
         return Mean(step.args[0].name, step.result)
     return None
@@ -166,7 +168,7 @@ def _before(value: Any, made: dict[str, Step]) -> Any:
 def _is(step: Any, name: str, arguments: int) -> TypeGuard[TorchStep]:
     """Whether a step calls a function, by whatever way torch has to it, on a value and other positional arguments."""
     return isinstance(step, TorchStep) and step.name.rpartition(".")[2] == name and len(step.args) == arguments \
-        and isinstance(step.args[0], Value) and (not step.kwargs or name == "mean")
+        and isinstance(step.args[0], Value) and not step.kwargs
 
 
 def _is_sigmoid(step: Any) -> TypeGuard[TorchStep]:

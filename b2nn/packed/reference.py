@@ -104,7 +104,7 @@ def conv(step: Conv, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         y = y + _column(step.gamma) * _input_sums(step, x)
     y = y + _constants(step, x)
     if step.linear:
-        y = y.reshape(*lead, -1)
+        y = y.reshape(*lead, len(step.weight))
     if shortcut is not None:
         y = y + (shortcut if step.whole else shortcut.narrow(-1 if step.linear else 1, step.first, len(step.weight)))
     return activate(step.activation, y, -1 if step.linear else 1)
