@@ -123,16 +123,18 @@ class _Fuser:
             return args[0]
         if node.target in (F.batch_norm, torch.batch_norm) and isinstance(args[0], Value) and \
                 (statistics := lower.functional_statistics(node, args, kwargs)) is not None:
-            return self._norm(node, args[0], statistics, of_rows=False)
+            return self._norm(node, args[0], statistics, of_rows=None)
         if len(args) == 2 and not kwargs:
             folded = self._arithmetic(node, *args)
             if folded is not None:
                 return folded
         if node.op == "call_method":
-            viewed = node.target in _COPYING and not isinstance(args[1], torch.dtype)
-            function, name = functions.method(_COPYING[node.target] if viewed else str(node.target))
-            return self._torch(node, function, args, kwargs, name)
-        function = functions.attribute if node.target is getattr else node.target
+            called = str(node.target)
+            if called in _COPYING and not any(isinstance(arg, torch.dtype) for arg in (*args, *kwargs.values())):
+                called = _COPYING[called]
+            method, name = functions.method(called)
+            return self._torch(node, method, args, kwargs, name)
+        function: Any = functions.attribute if node.target is getattr else node.target
         return self._torch(node, function, args, kwargs)
 
     # Layers
@@ -201,12 +203,13 @@ class _Fuser:
             return joined
         return self._step(node.name, torch.index_select, (joined, unit._axis, unit.order.cpu()))
 
-    def _norm(self, node: fx.Node, source: Value, norm: lower.Statistics, of_rows: bool) -> Value:
+    def _norm(self, node: fx.Node, source: Value, norm: lower.Statistics, of_rows: bool | None) -> Value:
+        """Args: of_rows: whether the values are (N, C) or maps, None where that is not known."""
         alpha, beta = norm.affine()
         steps = self._foldable(source, affine=True)
-        if steps and steps[0].linear == of_rows and _channels(steps) == len(alpha):
+        if steps and of_rows in (None, steps[0].linear) and _channels(steps) == len(alpha):
             return self._fold(node, source, lambda step: replace(_scaled(step, alpha, beta), flat=step.linear))
-        if of_rows:
+        if of_rows is not False:
             return self._step(node.name, F.batch_norm, (source, norm.mean, norm.variance, norm.weight, norm.bias, False,
                                                         0.0, norm.eps))
         return self._add(Elementwise(source.name, node.name, alpha=alpha, beta=beta))
@@ -271,9 +274,8 @@ class _Fuser:
 
     def _is_float(self, value: Any) -> bool:
         """Whether a value is float32 whatever the inputs are."""
-        steps = self.steps.get(value.name) if isinstance(value, Value) else None
-        return bool(steps) and (isinstance(steps[0], Conv) or (
-            isinstance(steps[0], Elementwise) and steps[0].alpha is not None))
+        made = self.steps.get(value.name, [None])[0] if isinstance(value, Value) else None
+        return isinstance(made, Conv) or (isinstance(made, Elementwise) and made.alpha is not None)
 
     def _foldable(self, value: Value, affine: bool = False) -> list[Any]:
         """The producers of a value that nobody else reads and that ends without activation; [] if it is not so.

@@ -100,9 +100,8 @@ def statistics(layer: Any, name: str) -> Statistics:
     if layer.running_mean is None:
         raise UnsupportedModule(f"layer {name!r} normalises by the statistics of each batch; a packed network needs "
                                 "track_running_stats=True")
-    tensors = (None if tensor is None else tensor.detach().clone()
-               for tensor in (layer.running_mean, layer.running_var, layer.weight, layer.bias))
-    return Statistics(*tensors, layer.eps)  # type: ignore[arg-type]
+    weight, bias = (None if tensor is None else tensor.detach().clone() for tensor in (layer.weight, layer.bias))
+    return Statistics(layer.running_mean.clone(), layer.running_var.clone(), weight, bias, layer.eps)
 
 
 def functional_statistics(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Statistics | None:
@@ -111,7 +110,7 @@ def functional_statistics(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str
     Raises:
         UnsupportedModule: it normalises by the statistics of each batch.
     """
-    names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+    names: tuple[str, ...] = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
     if node.target is torch.batch_norm:
         names = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps", "cudnn")
     given: dict[str, Any] = dict(weight=None, bias=None, training=False, eps=1e-5) | dict(
@@ -119,10 +118,10 @@ def functional_statistics(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str
     if given["training"] or given["running_mean"] is None or given["running_var"] is None:
         raise UnsupportedModule(f"{node.name!r} normalises by the statistics of each batch; call F.batch_norm with "
                                 "training=self.training and running statistics")
-    tensors = [given[name] for name in ("running_mean", "running_var", "weight", "bias")]
+    mean, variance, weight, bias = tensors = [given[name] for name in ("running_mean", "running_var", "weight", "bias")]
     if not all(tensor is None or isinstance(tensor, Tensor) for tensor in tensors):
         return None
-    return Statistics(*tensors, given["eps"])
+    return Statistics(mean, variance, weight, bias, given["eps"])
 
 
 def activation(layer: nn.Module) -> Activation | None:

@@ -64,8 +64,8 @@ def _correlation(step: Step, made: dict[str, Step]) -> Correlate | None:
         return None
     picked = _before(step.args[0], made)
     conv = _before(picked.args[0], made) if _is(picked, "getitem", 2) and picked.args[1] == 0 else None
-    if not isinstance(conv, TorchStep) or conv.name not in ("functional.conv2d", "torch.conv2d") or len(conv.args) != 2 or \
-            set(conv.kwargs) != {"padding", "groups"}:
+    if not isinstance(conv, TorchStep) or conv.name not in ("functional.conv2d", "torch.conv2d") or \
+            len(conv.args) != 2 or set(conv.kwargs) != {"padding", "groups"}:
         return None
     source, kernel = (_channels_first(arg, index, made) for arg, index in zip(conv.args, (
         None, (slice(None), None)), strict=True))

@@ -63,6 +63,19 @@ def test_one_step_for_all_spellings(name):
     assert steps[0].activation.name == ("prelu" if name == "F.prelu" else "relu")
 
 
+def test_functional_norms_of_rows():
+    class Rows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.norm = nn.Linear(12, 16), nn.BatchNorm1d(16)
+
+        def forward(self, x):
+            y = functional_norm(self, self.linear(x))
+            return functional_norm(self, y.sigmoid())
+
+    assert_equal(settled(Rows()), torch.randn(5, 12))
+
+
 @pytest.mark.parametrize("mean", [
     lambda y: y.mean((2, 3), keepdim=True), lambda y: torch.mean(y, [-2, -1], keepdim=True),
     lambda y: F.adaptive_avg_pool2d(y, 1), nn.AdaptiveAvgPool2d((1, 1)), lambda y: y.mean(dim=(2, 3), keepdim=True),
