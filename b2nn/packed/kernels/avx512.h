@@ -3,7 +3,12 @@ broadcast (or, for depthwise and element-wise steps, 16 channels). A block is NP
 in registers to the end: NP * NO + NO + 2 <= 32. */
 #include <immintrin.h>
 
-#define T512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq,avx512vnni,avx512bf16,popcnt,fma")))
+#define T512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq,popcnt,fma")))
+/* Of VNNI and BF16, which not every such CPU has, instructions are written out: as targets they would let the compiler
+use them anywhere. */
+#define DOT_BYTES(sum, x, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w))
+#define DOT_BF16(sum, x, w) __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w))
+#define TO_BF16(to, from) __asm__("vcvtneps2bf16 %1, %0" : "=v"(to) : "v"(from))
 /* Keeps gcc from moving the loop's instructions about until it runs out of registers. */
 #define BARRIER(v) __asm__("" : "+v"(v))
 #define UNROLLED _Pragma("GCC unroll 24")
@@ -21,7 +26,11 @@ static inline __attribute__((always_inline)) T512 __m512 any512(const float *p, 
 }
 
 static inline __attribute__((always_inline)) T512 __m256i bf16_of(__m512 v) {
-    if (features & BK_HAS_BF16) return (__m256i)_mm512_cvtneps_pbh(v);
+    if (features & BK_HAS_BF16) {
+        __m256i halves;
+        TO_BF16(halves, v);
+        return halves;
+    }
     __m512i u = (__m512i)v, odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
     __m512i rounded = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
     rounded = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), u, _mm512_set1_epi32(0x400000));
@@ -259,8 +268,8 @@ static inline __attribute__((always_inline)) T512 void block512(const bk_step *s
                     __m512i *a = &sum[p * NO + o];
                     if (kind == BK_BITS) *a = _mm512_add_epi32(*a, _mm512_popcnt_epi32(_mm512_xor_si512(X, W[o])));
                     if (kind == BK_F32) *a = (__m512i)_mm512_fmadd_ps((__m512)X, (__m512)W[o], (__m512)*a);
-                    if (kind == BK_BF16) *a = (__m512i)_mm512_dpbf16_ps((__m512)*a, (__m512bh)X, (__m512bh)W[o]);
-                    if (kind == BK_INT8) *a = _mm512_dpbusd_epi32(*a, X, W[o]);
+                    if (kind == BK_BF16) DOT_BF16(*a, X, W[o]);
+                    if (kind == BK_INT8) DOT_BYTES(*a, X, W[o]);
                     BARRIER(*a);
                 }
             }
