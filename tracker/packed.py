@@ -15,9 +15,13 @@ from b2nn.errors import B2nnError
 from b2nn.packed import PackedNetwork, load, pack
 from b2nn.packed.library import kernel, library
 from b2nn.packed.program import joined
+from b2nn.plan import BinarizationPlan
+from b2nn.pruning import PruningPlan
+from b2nn.recipe import Recipe
 from tracker.checkpoint import Checkpoint
 from tracker.errors import CheckpointError, TrackerError
 from tracker.models import Network, Predictions, SiamFC, build_network
+from tracker.typed import typed
 
 FORMAT = "b2track.packed/1"
 METHODS = ("embed", "features", "respond")
@@ -84,6 +88,7 @@ def pack_network(network: Network, checkpoint: Checkpoint, fp_precision: str = "
     metadata = {
         "format": FORMAT, "model": checkpoint.model, "tracking": checkpoint.tracking, "fp_precision": fp_precision,
         "plan": checkpoint.plan.to_dict() if checkpoint.plan else None, "recipe": asdict(checkpoint.recipe),
+        "pruned": checkpoint.pruned.to_dict() if checkpoint.pruned else None,
     }
     return pack(network, methods=METHODS, fp_precision=fp_precision, calibration=calibration, forward=_maps,
                 metadata=metadata)
@@ -104,6 +109,19 @@ def load_packed(path: Path) -> tuple[PackedTrackerNetwork, dict[str, Any]]:
         raise CheckpointError(f"{path}: {error}") from error
 
 
+def packed_checkpoint(packed: PackedTrackerNetwork) -> Checkpoint:
+    """What the checkpoint said that a network was packed from, all but its weights.
+
+    Raises:
+        B2nnError, TrackerError: no such things.
+    """
+    facts = packed.packed.metadata
+    return Checkpoint(facts["model"], facts["tracking"],
+                      BinarizationPlan.from_dict(facts["plan"]) if facts.get("plan") else None,
+                      PruningPlan.from_dict(facts["pruned"]) if facts.get("pruned") else None,
+                      typed(Recipe, facts.get("recipe", {}), "recipe"))
+
+
 def choose_packed(wanted: bool | None, device: str) -> bool:
     """Whether a command packs networks: as the user wants, or if None, where the compiled kernels can run.
 
@@ -119,7 +137,12 @@ def how(packed: bool, device: str) -> str:
     """What networks run on, for people."""
     if not packed:
         return f"networks run unpacked, in torch on {device}"
-    return f"networks run packed, on {'plain torch' if kernel() == 'torch' else f'the {kernel()} kernels'}"
+    return f"networks run packed, on {runs_on()}"
+
+
+def runs_on() -> str:
+    """What packed networks run on here, for people."""
+    return "plain torch" if kernel() == "torch" else f"the {kernel()} kernels"
 
 
 def _predictions(answer: Any) -> Predictions | Tensor:
