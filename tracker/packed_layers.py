@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +16,6 @@ from b2nn.packed.program import Conv, Program
 from b2nn.packed.trace import trace
 from b2nn.parts import by_layer
 from tracker.errors import TrackerError
-from tracker.packed import PackedTrackerNetwork
 
 
 class Half(NamedTuple):
@@ -26,18 +25,20 @@ class Half(NamedTuple):
     binary: bool
 
 
-def conv_halves(network: nn.Module, packed: PackedTrackerNetwork) -> list[tuple[Half, Conv]]:
-    """The convs of one frame, in the order in which they run, each with what it stands for.
+def conv_halves(network: nn.Module, programs: Mapping[str, Program],
+                methods: Sequence[str] = ("features", "respond")) -> list[tuple[Half, Conv]]:
+    """The convs of these methods, by default of one frame, in the order in which they run, and what each stands for.
 
     Args:
         network: of the architecture that was packed, whatever its weights are.
+        programs: of the packed network, by method.
 
     Raises:
         TrackerError: the network was packed from another architecture.
     """
     found = []
-    for method in ("features", "respond"):
-        program = packed.packed.programs[method]
+    for method in methods:
+        program = programs[method]
         names = _layers(network, method, program)
         for step in program.steps:
             if isinstance(step, Conv):

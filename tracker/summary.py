@@ -123,7 +123,7 @@ def print_summary(config: str | None = None, checkpoint: Path | None = None, pla
         check_budget(table, budget)
     full = chosen.full if chosen else [unit.name for unit in table.eligible]
     packed = subject.packed if plan is None else None
-    convs = conv_halves(subject.network, packed) if packed else []
+    convs = conv_halves(subject.network, packed.packed.programs) if packed else []
     rows = layer_costs(table, full, unit_seconds(packed, convs, table, full) if packed else None)
     lines = _totals(table, full, chosen, subject.stored.pruned, budget)
     if subject.file:

@@ -130,7 +130,7 @@ def test_bytes_of_a_packed_files_rows_add_up_to_the_file(table, tmp_path):
     plan = make_plan(halves, [unit.name for unit in halves.eligible[::2]], 0.9, "random", 0)
     file = packed_file(tmp_path / "t.packed", network=binarize(build_network(MODEL), plan, halves), plan=plan)
     subject = subject_of(file)
-    convs = conv_halves(subject.network, subject.packed)
+    convs = conv_halves(subject.network, subject.packed.packed.programs)
     rows = as_stored(layer_costs(halves, plan.full), convs, file.stat().st_size, halves, plan.full)
     assert sum(row.bytes for row in rows) == file.stat().st_size
     assert all(row.bytes >= max(row.params_1bit / 8, 4 * (row.params_1bit == 0)) for row in rows)

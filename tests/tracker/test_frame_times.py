@@ -25,7 +25,7 @@ from tracker.packed_layers import Half, by_unit, conv_halves
 def test_every_layer_of_every_preset_is_found(name, scale):
     network, stored = trained(presets()[name], Recipe(scale=scale), seed=2)
     packed = PackedTrackerNetwork(pack_network(network, stored))
-    found = {half for half, _ in conv_halves(network, packed)}
+    found = {half for half, _ in conv_halves(network, packed.packed.programs)}
     table = cost_table(build_network(stored.model))
     assert found == {Half(unit.name, unit.name in stored.plan.binary) for unit in table.units}
 
@@ -40,7 +40,7 @@ def test_times_of_layers_and_the_rest_are_the_networks_time(tiny_model, monkeypa
     plan = make_plan(halves, [unit.name for unit in halves.eligible[::2]], None, "random", 0)
     network = binarize(build_network(tiny_model), plan, halves).eval()
     packed = PackedTrackerNetwork(pack_network(network, Checkpoint(tiny_model, plan=plan)))
-    seconds = unit_seconds(packed, conv_halves(network, packed), halves, plan.full)
+    seconds = unit_seconds(packed, conv_halves(network, packed.packed.programs), halves, plan.full)
     assert list(seconds) == [*(unit.name for unit in halves.units), ""]
     assert all(value > 0 for value in list(seconds.values())[:-1])
     kernel, search = packed.embed(torch.zeros(1, 3, 127, 127)), torch.zeros(1, 3, 255, 255)
@@ -67,4 +67,4 @@ def test_another_architecture_is_named(tiny_model):
     packed = PackedTrackerNetwork(pack_network(network, Checkpoint(tiny_model)))
     other = build_network(tiny_model | {"neck_channels": 16}).eval()
     with pytest.raises(TrackerError, match="is no layer of the architecture that it names; export it again"):
-        conv_halves(other, packed)
+        conv_halves(other, packed.packed.programs)

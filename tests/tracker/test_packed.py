@@ -118,7 +118,7 @@ def test_other_packed_networks_are_refused(tmp_path):
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_export_writes_one_file_that_tracks(stored, tmp_path, precision):
-    said, = export_packed(stored, tmp_path / "tracker.packed", precision)
+    said, *_ = export_packed(stored, tmp_path / "tracker.packed", precision)
     assert said.startswith(f"{tmp_path}/tracker.packed: {(tmp_path / 'tracker.packed').stat().st_size:,} bytes")
     assert np.isfinite(boxes(load_tracker(tmp_path / "tracker.packed"))).all()
 
