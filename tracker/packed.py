@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from b2nn.errors import B2nnError
 from b2nn.packed import PackedNetwork, load, pack
+from b2nn.packed.file import is_packed
 from b2nn.packed.library import kernel, library
 from b2nn.packed.program import joined
 from b2nn.plan import BinarizationPlan
@@ -122,14 +123,22 @@ def packed_checkpoint(packed: PackedTrackerNetwork) -> Checkpoint:
                       typed(Recipe, facts.get("recipe", {}), "recipe"))
 
 
-def choose_packed(wanted: bool | None, device: str) -> bool:
+def choose_packed(wanted: bool | None, device: str, files: Iterable[Path] = ()) -> bool:
     """Whether a command packs networks: as the user wants, or if None, where the compiled kernels can run.
 
+    Args:
+        files: that trackers are read from, checkpoints and packed ones.
+
     Raises:
-        TrackerError: packed networks are wanted elsewhere than on the CPU.
+        TrackerError: packed networks are wanted elsewhere than on the CPU, or a packed file is to run unpacked.
     """
     if wanted and device != "cpu":
         raise TrackerError(f"--packed: packed networks run on the CPU only, not on {device}; leave --device out")
+    if wanted is False:
+        for file in files:
+            if file.is_file() and is_packed(file):
+                raise TrackerError(f"--no-packed: {file} is a packed tracker and runs in no other form; name the "
+                                   "checkpoint that it was made from with --checkpoint")
     return (device == "cpu" and library() is not None) if wanted is None else wanted
 
 

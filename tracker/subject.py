@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from b2nn.cost import CostTable
 from b2nn.errors import B2nnError
@@ -76,3 +77,26 @@ def _of_file(path: Path) -> Subject:
 
 def _undecided(stored: Checkpoint) -> CostTable:
     return cost_table(shaped_network(replace(stored, plan=None)))
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """What a packed file knows of itself, under the keys of a run's `summary.json`; ``bytes`` are the file's."""
+    subject = subject_of(path)
+    stored, table = subject.stored, subject.table
+    plan, pruned, rest = stored.plan, stored.pruned, subject.fp_precision
+    if plan:
+        table = table.divided(plan.names)
+    full = plan.full if plan else [unit.name for unit in table.eligible]
+    total = cost_table(build_network(stored.model)).total
+    made = plan or pruned
+    return {
+        "method": "pruned" if pruned else plan.strategy if plan and plan.binary else "fp",
+        "budget": made.budget if made else None,
+        "flops_ratio": table.counted(full) / total,
+        "counted_flops": table.counted(full),
+        "fp_flops": total,
+        "params_1bit": table.params_1bit(full),
+        "params_32bit": table.params_32bit(full),
+        "bytes": path.stat().st_size,
+        "form": "packed" if rest == "float32" else f"packed, {rest}",
+    }

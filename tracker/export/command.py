@@ -65,7 +65,9 @@ def export_onnx_int8(checkpoint: Path, out: Path, any_batch: bool = False,
 
 def export_packed(checkpoint: Path, out: Path, fp_precision: str | None = None, calibration: Path | None = None,
                   success: Success | None = None) -> list[str]:
-    """Write the packed network in one file, once it agrees with the unpacked one; int8 is calibrated as that of ONNX is.
+    """Write the packed network in one file, once it agrees with the unpacked one.
+
+    int8 is calibrated as that of ONNX is.
 
     Args:
         fp_precision: one of `b2nn.packed.precision.FP_PRECISIONS`. None: int8 where there is `calibration` and it keeps
