@@ -36,13 +36,15 @@ class StepTimes(NamedTuple):
 
 
 @torch.inference_mode()
-def step_times(program: Program, inputs: Sequence[Any], rounds: int = ROUNDS) -> StepTimes:
-    """Medians over rounds, in each of which the program runs as it always does and then step by step.
+def step_times(program: Program, inputs: Sequence[Any], rounds: int = ROUNDS,
+               pick: Callable[[list[float]], float] = statistics.median) -> StepTimes:
+    """By default medians over rounds, in each of which the program runs as it always does and then step by step.
 
     On one thread it is the thread's own CPU time, which leaves out other processes; on several it is wall time.
 
     Args:
         inputs: arguments of the program.
+        pick: the figure of several that counts.
     """
     clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     usual = PackedNetwork({"forward": program})
@@ -58,7 +60,7 @@ def step_times(program: Program, inputs: Sequence[Any], rounds: int = ROUNDS) ->
         stepwise()
         for key, seconds in spent.items():
             convs[key].append(seconds)
-    return StepTimes({key: statistics.median(times[1:]) for key, times in convs.items()}, statistics.median(whole[1:]))
+    return StepTimes({key: pick(times[1:]) for key, times in convs.items()}, pick(whole[1:]))
 
 
 def _stepwise(program: Program, inputs: Sequence[Any], clock: Callable[[], float]

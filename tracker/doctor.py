@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from tracker.cpu import cpu_flags, cpu_name
 
+
 class Package(NamedTuple):
-    """A distribution, its module, the extra of ours that installs it, and what it is for where one can do without it."""
+    """A distribution, its module, our extra that installs it, and what it is for where one can do without it."""
 
     distribution: str
     module: str

@@ -47,11 +47,11 @@ def test_a_missing_package_that_is_optional_is_told_and_no_failure(packages, cap
 
 
 def test_every_optional_package_is_known_by_its_extra_and_its_purpose():
-    extras = pytest.importorskip("tomllib").loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = pytest.importorskip("tomllib").loads((ROOT / "pyproject.toml").read_text())["project"]
     optional = [one for one in doctor.PACKAGES if one.optional_for]
     assert {"aiohttp", "pillow", "onnx", "onnxruntime"} <= {one.distribution for one in optional}
     for one in optional:
-        assert any(entry.lower().startswith(one.distribution) for entry in extras[one.extra])
+        assert any(entry.lower().startswith(one.distribution) for entry in project["optional-dependencies"][one.extra])
 
 
 def test_a_package_that_breaks_when_it_is_loaded_is_missing_with_its_reason(packages, tmp_path, monkeypatch):
