@@ -23,11 +23,11 @@ from tracker.training.pipeline import check, train
 
 
 def train_from_options(budget: list[float] | None, budget_metric: str, latency_precision: str, method: str,
-                       baselines: bool, config: str, got10k: Path | None, lasot: Path | None, images: Path | None, synthetic: bool,
-                       objects: Path | None, masks: Path | None, lmdb: Path | None, work_dir: Path | None,
-                       plan: Path | None, full_precision: Path | None, width: list[float] | None,
-                       pretrained: Path | None, teacher: str | None, teacher_weights: Path | None,
-                       resume: bool, seed: int, device: str | None,
+                       baselines: bool, config: str, got10k: Path | None, lasot: Path | None, images: Path | None,
+                       synthetic: bool, objects: Path | None, masks: Path | None, lmdb: Path | None,
+                       work_dir: Path | None, plan: Path | None, full_precision: Path | None,
+                       width: list[float] | None, pretrained: Path | None, teacher: str | None,
+                       teacher_weights: Path | None, resume: bool, seed: int, device: str | None,
                        cfg_options: list[str]) -> list[Path]:
     """Check the options, open or build the caches, train; returns the run directories.
 
