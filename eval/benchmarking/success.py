@@ -92,7 +92,7 @@ def draw(rows: Sequence[Row], contestants: Sequence[Contestant], scores: Scores,
         _label_ticks(axes)
         axes.grid(color="0.9", which="both")
         axes.set_axisbelow(True)
-        axes.margins(0.1, 0.12)
+        axes.margins(0.25, 0.1)
         axes.spines[["top", "right"]].set_visible(False)
     drawn = {contestant.name.rpartition(", ")[2] for contestant, success in zip(contestants, known, strict=True)
              if success is not None}
@@ -103,7 +103,7 @@ def draw(rows: Sequence[Row], contestants: Sequence[Contestant], scores: Scores,
 
 
 def _points(axes: Any, name: str, points: Sequence[tuple[Row, float]], look: Look) -> None:
-    """One tracker: a marker for each runtime, with quartiles, joined by a line; its name is at the fastest one."""
+    """One tracker: a marker for each runtime, with quartiles, joined by a line; its name is left of the fastest one."""
     points = sorted(points, key=lambda point: point[0]["update_ms"])
     axes.plot([row["update_ms"] for row, _ in points], [success for _, success in points], color=look.colour,
               linestyle=look.dash, lw=0.8)
@@ -113,9 +113,12 @@ def _points(axes: Any, name: str, points: Sequence[tuple[Row, float]], look: Loo
         axes.errorbar(middle, success, xerr=[[middle - low], [high - middle]], color=look.colour, linestyle="",
                       capsize=2, marker=MARKERS.get(row["contestant"].rpartition(", ")[2], "o"), markersize=6)
         precision = "" if row["fp_precision"] == "float32" else row["fp_precision"]
-        text = ", ".join(filter(None, ["" if place else name, precision]))
-        axes.annotate(text, (middle, success), (0, 6), textcoords="offset points", fontsize=7, ha="center",
-                      color=look.colour)
+        if place == 0:
+            axes.annotate(" ".join([name, precision]), (middle, success), (-7, -2), textcoords="offset points",
+                          fontsize=7, ha="right", color=look.colour)
+        elif precision:
+            axes.annotate(precision, (middle, success), (0, 6), textcoords="offset points", fontsize=7, ha="center",
+                          color=look.colour)
 
 
 def _label_ticks(axes: Any) -> None:
