@@ -130,7 +130,7 @@ def _label_ticks(axes: Any) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legends(figure: Any, looks: Mapping[str, Look], runtimes: Sequence[str]) -> None:
+def _legends(figure: Any, looks: Mapping[str, Any], runtimes: Sequence[str]) -> None:
     """What colours and lines are, and what markers."""
     from matplotlib.lines import Line2D
 
