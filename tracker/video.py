@@ -61,6 +61,16 @@ class Screen(Protocol):
         """
 
 
+def require_source(name: str) -> None:
+    """Raise a TrackerError if `name` is no camera or stream, and no file or folder that exists."""
+    if not _is_live(name) and not Path(name).exists():
+        raise TrackerError(f"--source {name}: no such file or folder")
+
+
+def _is_live(name: str) -> bool:
+    return "://" in name or (name.isdigit() and not Path(name).exists())
+
+
 def open_source(name: str) -> Source:
     """Open a video file, a folder of images, a camera (its index) or a stream (its URL).
 
@@ -73,9 +83,8 @@ def open_source(name: str) -> Source:
         paths = sorted(list_frames(path), key=lambda frame: _natural_order(frame.name))
         frames = (images.read(frame) for frame in paths)
         return Source(name, next(frames), frames, len(paths), DEFAULT_FPS, live=False)
-    live = "://" in name or (name.isdigit() and not path.exists())
-    if not live and not path.is_file():
-        raise TrackerError(f"--source {name}: no such file or folder")
+    require_source(name)
+    live = _is_live(name)
     # The decoders' own complaints would drown the one line that says what is wrong.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zlib
 
 import pytest
@@ -177,3 +178,14 @@ def test_layers_that_no_file_can_hold_are_named(tmp_path):
     with pytest.raises(B2nnError, match=r"layer '1' \(Branching\)"):
         save(tmp_path / "net.packed", pack(nn.Sequential(nn.Conv2d(3, 8, 1), Branching())))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_files_have_the_permissions_that_the_users_umask_gives(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        save(tmp_path / "n.packed", pack(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1))))
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert (tmp_path / "n.packed").stat().st_mode & 0o777 == 0o666 & ~mask
