@@ -33,7 +33,7 @@ def test_a_box_has_the_colour_of_its_object_and_is_grey_and_dashed_while_lost():
 def test_what_is_found_again_is_glided_to_and_what_is_tracked_is_drawn_where_it_is():
     one = followed(Result(BOX, 0.9, False), Result(BOX, 0.1, True))
     drawn = []
-    for step in range(12):
+    for _ in range(12):
         one.see(Result(BOX + np.array([80, 0, 0, 0]), 0.9, False))
         drawn.append(one.box[0])
     assert drawn[0] == 100 and drawn == sorted(drawn) and drawn[-1] == pytest.approx(180, abs=1)

@@ -1,5 +1,7 @@
 """One target from frame to frame, without a network: what the score remembers, and when it is lost and found."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,7 @@ def took(scores, options=None, step=5.0):
 def test_scores_are_probabilities_and_what_is_lost_stays_where_it_is(scores):
     _, results = took(scores)
     assert all(0 < result.score < 1 for result in results)
-    for one, two in zip(results, results[1:], strict=False):
+    for one, two in pairwise(results):
         if one.lost and two.lost:
             assert one.box.tolist() == two.box.tolist()
 
