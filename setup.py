@@ -1,6 +1,7 @@
 """The compiled kernels of b2nn.packed. Optional: without a C compiler the package installs and runs in plain torch."""
 
 import sysconfig
+from glob import glob
 
 from setuptools import Extension, setup
 
@@ -8,7 +9,7 @@ from setuptools import Extension, setup
 KERNELS = Extension(
     "b2nn.packed._bk",
     ["b2nn/packed/kernels/bk.c"],
-    depends=[f"b2nn/packed/kernels/{name}.h" for name in ("bk", "avx512", "few512", "slide512", "avx2", "narrow")],
+    depends=sorted(glob("b2nn/packed/kernels/*.h")),
     extra_compile_args=["-O3", "-g0", "-ffp-contract=off"],
     py_limited_api=True,
     optional=True,

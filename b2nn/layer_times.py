@@ -1,9 +1,12 @@
-"""How long each layer of a network takes on this machine, in full precision by torch and in 1 bit by the kernels."""
+"""How long each layer of a network takes on this machine, in full precision and in 1 bit.
+
+Full precision is torch's float32, or a lower precision of packed networks if the layers will run in that.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,23 +15,28 @@ from torch import Tensor, nn
 from b2nn.cost import CostTable
 from b2nn.errors import B2nnError
 from b2nn.metrics import Seconds
+from b2nn.packed import PackedNetwork, pack
 from b2nn.packed.layout import binary_weights, output_size
 from b2nn.packed.library import library, missing
 from b2nn.packed.native import Buffers, Epilogue, conv
 from b2nn.packed.step import Steps
+from b2nn.step_times import step_times
 from b2nn.units import Unit, find_units
 
 ROUNDS = 15
+FLOAT32 = "float32"
 
 
-def measure_layers(model: nn.Module, table: CostTable, forward: Callable[[], Any]) -> tuple[dict[str, Seconds], float]:
+def measure_layers(model: nn.Module, table: CostTable, inputs: Sequence[Any], fp_precision: str = FLOAT32
+                   ) -> tuple[dict[str, Seconds], float]:
     """Seconds of every layer, all its calls in one pass together, and of the whole pass in full precision.
 
     Each is the least of `ROUNDS` runs: whatever else the machine does only adds.
 
     Args:
         table: costs of `model`, every layer whole.
-        forward: one pass, on the CPU.
+        inputs: of one pass, on the CPU.
+        fp_precision: what full precision is deployed in, one of `b2nn.packed.precision.FP_PRECISIONS`.
 
     Raises:
         B2nnError: there are no compiled kernels to measure bits with, or an eligible layer is none they have.
@@ -36,26 +44,36 @@ def measure_layers(model: nn.Module, table: CostTable, forward: Callable[[], Any
     if library() is None:
         raise B2nnError(f"latency in 1 bit cannot be measured: {missing()}")
     units = {unit.name: unit for unit in find_units(model)}
-    calls = _inputs({name: units[name] for name in (unit.name for unit in table.units)}, forward)
+    calls = _inputs({name: units[name] for name in (unit.name for unit in table.units)}, lambda: model(*inputs))
     seconds = {}
     for unit in table.units:
-        full = sum(measure(module, shape, binary=False) for module, shape in calls[unit.name])
+        full = sum(measure(module, shape, binary=False, fp_precision=fp_precision)
+                   for module, shape in calls[unit.name])
         binary = sum(measure(module, shape, binary=True) for module, shape in calls[unit.name])
         seconds[unit.name] = Seconds(full, binary if unit.eligible else None)
+    deployed = model if fp_precision == FLOAT32 else _deployed(model, inputs, fp_precision)
     # A longer run is disturbed more often.
-    return seconds, least_seconds(forward, 6 * ROUNDS)
+    return seconds, least_seconds(lambda: deployed(*inputs), 6 * ROUNDS)
 
 
-def measure(layer: nn.Module, shape: tuple[int, ...], binary: bool) -> float:
+def _deployed(model: nn.Module, inputs: Sequence[Any], fp_precision: str) -> PackedNetwork:
+    """Packed; ranges of int8 do not matter for its time."""
+    return pack(model, fp_precision=fp_precision, calibration=[tuple(inputs)] * 2)
+
+
+def measure(layer: nn.Module, shape: tuple[int, ...], binary: bool, fp_precision: str = FLOAT32) -> float:
     """Seconds of a conv or linear layer on an input of that shape: floats in and out, or bits in and floats out.
 
-    In a packed network the layer before emits bits along with its floats, so packing is not in it.
+    In a packed network the layer before emits bits along with its floats, so packing is not in it, nor is rounding.
     """
     conv_form, image = _as_conv(layer, shape)
     if not binary:
         module = layer.eval()
         x = torch.randn(shape)
         x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+        if fp_precision != FLOAT32:
+            program = _deployed(nn.Sequential(module), (x,), fp_precision).programs["forward"]
+            return sum(step_times(program, (x,), ROUNDS, min).convs.values())
         with torch.inference_mode():
             return least_seconds(lambda: module(x))
     return least_seconds(_packed(conv_form, image))

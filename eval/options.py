@@ -104,23 +104,29 @@ def read_options(args: argparse.Namespace) -> Options:
                    args.overwrite, starts, args.reference)
 
 
-def find_trackers(work_dir: Path, checkpoints: list[Path], packed: bool = False) -> list[TrackerSpec]:
+def find_trackers(work_dir: Path, checkpoints: list[Path], packed: bool = False, mark: str = "") -> list[TrackerSpec]:
     """The checkpoints asked for, or else every finished run of the work folder.
 
-    A checkpoint in its run directory takes the run's name and facts, any other the name of its file.
+    A checkpoint in its run directory takes the run's name and facts, any other the name of its file; packed files know
+    theirs.
 
     Args:
         packed: their networks are packed. Results of the one form are not taken for the other's.
+        mark: ends their names.
 
     Raises:
         TrackerError: there is none.
     """
+    from b2nn.packed.file import is_packed
     from eval.runner import checkpoint_spec
+    from tracker.checkpoint import read_file
     from tracker.errors import TrackerError
     from tracker.online import load_tracker
     from tracker.runs import find_runs
+    from tracker.subject import file_facts
 
     load, form = functools.partial(load_tracker, packed=packed), "packed" if packed else ""
+    known = {"form": "packed" if packed else "torch"}
     if not checkpoints:
         runs = find_runs(work_dir)
         if not runs:
@@ -128,14 +134,17 @@ def find_trackers(work_dir: Path, checkpoints: list[Path], packed: bool = False)
                 f"no trained tracker (summary.json beside checkpoint.pth) below {work_dir}; "
                 "train one with `b2track train`, or name a file with --checkpoint"
             )
-        return [checkpoint_spec(run.name, run.checkpoint, load, run.summary, form) for run in runs]
+        return [checkpoint_spec(run.name + mark, run.checkpoint, load, run.summary | known, form) for run in runs]
     trackers = []
     for path in checkpoints:
-        if not path.is_file():
+        if not path.exists():
             raise TrackerError(f"--checkpoint {path}: no such file")
+        if path.is_dir():
+            read_file(path)  # which says what it is
         own_run = [run for run in find_runs(path.parent) if run.checkpoint.samefile(path)]
         name, summary = (own_run[0].name, own_run[0].summary) if own_run else (path.stem, {})
-        trackers.append(checkpoint_spec(name, path, load, summary, form))
+        facts = file_facts(path) if is_packed(path) else summary | known
+        trackers.append(checkpoint_spec(name + mark, path, load, facts, form))
     return trackers
 
 
@@ -168,15 +177,17 @@ def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec]
         peers, notes = find_peers(args.peers, args.nanotrack, threads)
     others = args.peers or args.ready
     own_wanted = args.checkpoint or not others or (not args.peers_only and find_runs(args.work_dir))
-    packed = choose_packed(args.packed, args.device)
-    own = find_trackers(args.work_dir, args.checkpoint or [], packed) if own_wanted else []
+    files = [*(args.checkpoint or []), *([READY_MODEL] if args.ready else [])]
+    packed = choose_packed(args.packed, args.device, files)
+    # Beside the results that are made without the option, in a row of its own.
+    mark = "-unpacked" if choose_packed(None, args.device) and not packed else ""
+    own = find_trackers(args.work_dir, args.checkpoint or [], packed, mark) if own_wanted else []
     if args.ready:
         (ready,) = find_trackers(args.work_dir, [READY_MODEL], packed)
         own = [*own, dataclasses.replace(ready, name="ready")]
     trackers = [*own, *peers]
     if own:
-        files = args.checkpoint or []
-        notes = [*notes, how(packed or (bool(files) and all(map(is_packed, files))), args.device)]
+        notes = [*notes, how(packed or (bool(args.checkpoint) and all(map(is_packed, files))), args.device)]
     if not trackers:
         raise TrackerError(f"--peers: none of them is to be had here ({'; '.join(notes)})")
     _require_names(trackers)

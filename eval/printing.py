@@ -43,7 +43,7 @@ class Table:
 def whole_table(rows: Sequence[Row]) -> Table:
     """Every fact and score, each score with the full-precision tracker's beside it in brackets."""
     head = ["tracker", "method", "budget", "FLOPs ratio", "GFLOPs", "1-bit params", "32-bit params", "bytes",
-            *_score_heads(rows), "fps", "device, threads"]
+            *_score_heads(rows), "fps", "device, threads, form"]
     body = [[
         str(row["tracker"]),
         row["method"] or "-",
@@ -52,7 +52,7 @@ def whole_table(rows: Sequence[Row]) -> Table:
         _scaled(row["counted_flops"], 1e9, ".3f"),
         *(number(row[key], ",d") for key in ("params_1bit", "params_32bit", "bytes")),
         *_scores(row, rows, " "),
-        f"{row['device']}, {row['threads']}",
+        ", ".join(str(fact) for fact in (row["device"], row["threads"], row.get("form")) if fact),
     ] for row in rows]
     return Table("", head, body, names=2)
 
@@ -156,14 +156,15 @@ def _width(shown: Any) -> int:
 
 
 def full_precision(row: Row, rows: Sequence[Row]) -> Row | None:
-    """The row of the full-precision tracker from the same folder of runs as `row`, if there is one.
+    """The row of the full-precision tracker from the same folder of runs and in the same form as `row`, if any.
 
     Checkpoints lie in FOLDER/RUN/; names do not tell, for runs of several folders may be called `fp`.
     """
     if row["method"] in ("fp", "peer"):
         return None
     folder = _folder_of_runs(row)
-    return next((other for other in rows if other["method"] == "fp" and _folder_of_runs(other) == folder), None)
+    return next((other for other in rows if other["method"] == "fp" and _folder_of_runs(other) == folder
+                 and other.get("form") == row.get("form")), None)
 
 
 def _shown(table: Table, fold: int | None = None) -> Any:

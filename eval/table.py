@@ -54,7 +54,8 @@ class Entry:
 
     def row(self) -> dict[str, Any]:
         """The entry as a row of `results.json`; what compares it with other entries is added by `rows`."""
-        facts = ("method", "budget", "flops_ratio", "counted_flops", "fp_flops", "params_1bit", "params_32bit", "seed")
+        facts = ("method", "budget", "flops_ratio", "counted_flops", "fp_flops", "params_1bit", "params_32bit", "seed",
+                 "form")
         return _without_nan({
             "tracker": self.spec.name,
             **{key: self.spec.summary.get(key) for key in facts},
@@ -216,7 +217,9 @@ def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stored_bytes(summary: dict[str, Any]) -> int | None:
-    """Bytes of the parameters, a bit or 4 bytes each; None where they are not known."""
+    """Bytes of a packed file, or of the parameters, a bit or 4 bytes each; None where they are not known."""
+    if summary.get("bytes") is not None:
+        return int(summary["bytes"])
     bits, floats = summary.get("params_1bit"), summary.get("params_32bit")
     return None if bits is None or floats is None else math.ceil(bits / 8) + 4 * floats
 

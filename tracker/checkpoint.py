@@ -139,6 +139,11 @@ def read_file(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: missing, unreadable, packed, or not a dict.
     """
+    if path.is_dir():
+        graphs = ""
+        if (path / "search.onnx").is_file():
+            graphs = " of ONNX graphs, which tracker.export.onnx_tracker.load_onnx_tracker takes in Python"
+        raise CheckpointError(f"{path}: a folder{graphs}; give a checkpoint or a packed tracker, which are files")
     if path.is_file() and is_packed(path):
         raise CheckpointError(f"{path}: a packed tracker, which can only track; give the checkpoint it was made from")
     try:

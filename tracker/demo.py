@@ -22,7 +22,7 @@ from tracker.packed import PackedTrackerNetwork, choose_packed, how
 from tracker.ready import READY_MODEL
 from tracker.recording import SUFFIXES
 from tracker.several import SeveralTracker
-from tracker.video import Source, is_live, open_source, track_video
+from tracker.video import Source, is_live, open_source, require_source, track_video
 from tracker.window import Window
 
 
@@ -48,6 +48,9 @@ def run_demo(options: DemoOptions) -> int:
         TrackerError, DataError, KeyboardInterrupt: as `tracker.video.track_video`; bad options before
             anything is opened or written.
     """
+    require_source(options.source)
+    if not options.checkpoint.exists():
+        raise TrackerError(f"--checkpoint {options.checkpoint}: no such file")
     display = options.display and has_display()
     boxes = [parse_box(text) for text in options.init_boxes]
     for option, path in (("--out", options.out), ("--csv", options.csv)):
@@ -58,7 +61,7 @@ def run_demo(options: DemoOptions) -> int:
     if not display and not options.out and not options.csv:
         raise TrackerError("--out: needed (or --csv), because there is no display to show the result on")
     require_device(options.device)
-    packed = choose_packed(options.packed, options.device)
+    packed = choose_packed(options.packed, options.device, [options.checkpoint])
     tracker = load_tracker(options.checkpoint, options.device, packed)
     with _opened(options.source) as source, ExitStack() as screen:
         window = screen.enter_context(Window(source, (options.out or Path()).parent)) if display else None

@@ -12,24 +12,29 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracker.cpu import cpu_flags, cpu_name
 
-# Package, module, and what it is for where one can do without it.
+
+class Package(NamedTuple):
+    """A distribution, its module, our extra that installs it, and what it is for where one can do without it."""
+
+    distribution: str
+    module: str
+    extra: str = ""
+    optional_for: str = ""
+
+
 PACKAGES = (
-    ("torch", "torch", ""),
-    ("numpy", "numpy", ""),
-    ("scipy", "scipy", ""),
-    ("opencv-python", "cv2", ""),
-    ("mmengine", "mmengine", ""),
-    ("lmdb", "lmdb", ""),
-    ("matplotlib", "matplotlib", ""),
-    ("rich", "rich", ""),
-    ("jinja2", "jinja2", ""),
-    ("onnx", "onnx", "exported graphs"),
-    ("onnxruntime", "onnxruntime", "exported graphs"),
-    ("got10k", "got10k", "scoring by its toolkit"),
+    *(Package(name, name) for name in ("torch", "numpy", "scipy")),
+    Package("opencv-python", "cv2"),
+    *(Package(name, name) for name in ("mmengine", "lmdb", "matplotlib", "rich", "jinja2")),
+    Package("aiohttp", "aiohttp", "web", "the page of `b2track serve`"),
+    Package("pillow", "PIL", "web", "the page of `b2track serve`"),
+    Package("onnx", "onnx", "onnx", "exporting ONNX graphs"),
+    Package("onnxruntime", "onnxruntime", "onnx", "running ONNX graphs, NanoTrack's among them"),
+    Package("got10k", "got10k", "got10k", "scoring by its toolkit"),
 )
 
 
@@ -42,12 +47,14 @@ class Finding:
         found: version or value; None where it is missing.
         needed: whether everything else depends on it.
         remedy: one command, or a line, that mends what is missing; empty where nothing is.
+        purpose: of what one can do without.
     """
 
     name: str
     found: str | None
     needed: bool = False
     remedy: str = ""
+    purpose: str = ""
 
     @property
     def ok(self) -> bool:
@@ -57,7 +64,7 @@ class Finding:
 def examine() -> list[Finding]:
     """All findings, those of software first."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        packages = list(pool.map(lambda entry: _package(*entry), PACKAGES))
+        packages = list(pool.map(_package, PACKAGES))
     return [Finding("python", platform.python_version(), True), *packages, _kernel(),
             Finding("cpu", cpu_name()), Finding("cpu flags", " ".join(cpu_flags()) or "none that the kernels use"),
             _threads(), _display()]
@@ -72,26 +79,27 @@ def report(as_json: bool = False) -> int:
     else:
         for finding in findings:
             mark = "ok" if finding.ok and not finding.remedy else "MISSING" if finding.needed else "--"
+            purpose = f", for {finding.purpose}" if finding.purpose else ""
             remedy = f" ({finding.remedy})" if finding.remedy else ""
-            print(f"{mark:<8}{finding.name:<15} {finding.found or 'missing'}{remedy}")
+            print(f"{mark:<8}{finding.name:<15} {finding.found or 'missing'}{purpose}{remedy}")
         print("everything needed is there" if healthy else "something needed is missing: see above")
     return 0 if healthy else 1
 
 
-def _package(distribution: str, module: str, optional_for: str) -> Finding:
-    needed = not optional_for
-    extra = {"onnx": '".[onnx]"', "onnxruntime": '".[onnx]"', "got10k": '".[got10k]"'}.get(distribution, '"."')
-    remedy = f"pip install {extra}" + (f", for {optional_for}" if optional_for else "")
+def _package(package: Package) -> Finding:
+    distribution, module, extra, purpose = package
+    needed = not purpose
+    remedy = f'pip install ".[{extra}]"' if extra else 'pip install "."'
     # In a process of its own: a broken library can end the one that loads it.
     tried = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
     if tried.returncode == 0:
-        return Finding(distribution, _version(distribution, module), needed)
+        return Finding(distribution, _version(distribution, module), needed, purpose=purpose)
     last = (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[-1]
     if module == "cv2" and "lib" in last and ".so" in last:
         remedy = f"{last}; apt-get install libgl1 libglib2.0-0"
     elif "No module named" not in last:
         remedy = f"{last}; {remedy}"
-    return Finding(distribution, None, needed, remedy)
+    return Finding(distribution, None, needed, remedy, purpose)
 
 
 def _version(distribution: str, module: str) -> str:
@@ -108,11 +116,16 @@ def _kernel() -> Finding:
         from b2nn.packed.library import kernel, library, missing
     except ImportError as error:
         return Finding("kernel", "plain torch", remedy=str(error))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = library()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = library()
+    except ValueError as error:  # of B2NN_KERNEL or B2NN_LIBRARY; nothing packed runs until they are mended
+        return Finding("kernel", None, True, str(error))
     if found is None:
         why = missing() or ""
+        if os.environ.get("B2NN_LIBRARY"):
+            remedy = "mend or unset B2NN_LIBRARY"
         return Finding("kernel", "plain torch", remedy=why if "B2NN_KERNEL" in why else f"{why}: {remedy}")
     fast = ", ".join(sorted(found.fast)) or "none"
     return Finding("kernel", f"{kernel()}; besides bits fast in: {fast}; {found.path}")

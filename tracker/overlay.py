@@ -12,12 +12,13 @@ from datasets.opencv import cv2
 from tracker.track import Result
 
 Colour = tuple[int, int, int]
-# BGR, an object each, again from the first after the last. None is near the red of what is lost.
+# BGR, an object each, again from the first after the last. None is near the grey of what is lost.
 COLOURS: tuple[Colour, ...] = ((80, 220, 60), (255, 170, 40), (40, 200, 255), (230, 110, 230), (220, 220, 60))
-LOST: Colour = (50, 60, 235)
+LOST: Colour = (186, 178, 170)
 INK, PAPER = (20, 20, 20), (245, 245, 245)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TRAIL_FRAMES, _DASHES = 30, 6
+_GLIDE = 0.6  # what is left of the way in each frame after a target was lost or found
 
 
 class Followed:
@@ -26,15 +27,20 @@ class Followed:
     Attributes:
         result: of the last frame.
         trail: its centres in the last frames, x, y in pixels; none from before it was lost.
+        box: (4,) x, y, w, h as it is drawn: when lost or found again it does not jump, it glides for some frames.
     """
 
     def __init__(self, box: np.ndarray) -> None:
         self.trail: deque[tuple[float, float]] = deque(maxlen=_TRAIL_FRAMES)
-        self.see(Result(np.asarray(box, dtype=np.float64), 1.0, False))
+        self.result = Result(np.asarray(box, dtype=np.float64), 1.0, False)
+        self.box, self._way = self.result.box, np.zeros(4)
+        self.see(self.result)
 
     def see(self, result: Result) -> None:
         """Take the result of the next frame."""
-        self.result = result
+        turned = result.lost != self.result.lost
+        self._way = self.box - result.box if turned else _GLIDE * self._way
+        self.result, self.box = result, result.box + self._way
         x, y, w, h = result.box.tolist()
         if result.lost:
             self.trail.clear()
@@ -45,7 +51,7 @@ class Followed:
 def draw(frame: np.ndarray, objects: Sequence[Followed], seconds: float, zoom: float = 1.0) -> np.ndarray:
     """A copy of the frame with every object's box, trail and score, and the time of a frame.
 
-    A box has its object's colour while it is tracked, and is red and dashed while it is lost. Where there are several
+    A box has its object's colour while it is tracked, and is grey and dashed while it is lost. Where there are several
     objects their numbers, from 1, stand before the scores.
 
     Args:
@@ -59,7 +65,7 @@ def draw(frame: np.ndarray, objects: Sequence[Followed], seconds: float, zoom: f
     for number, each in enumerate(objects):
         colour = LOST if each.result.lost else COLOURS[number % len(COLOURS)]
         _draw_trail(image, np.array(each.trail) * zoom, colour, scale)
-        x, y, w, h = (round(float(value) * zoom) for value in each.result.box)
+        x, y, w, h = (round(float(value) * zoom) for value in each.box)
         thickness = max(round(2 * scale), 1)
         if each.result.lost:
             dashed(image, (x, y, w, h), colour, thickness)
@@ -107,7 +113,7 @@ def _tag(image: np.ndarray, text: str, corner: tuple[int, int], colour: Colour, 
     x = int(np.clip(corner[0], 0, max(image.shape[1] - width - 2 * pad, 0)))
     y = int(np.clip(corner[1], height + 2 * pad, image.shape[0]))
     cv2.rectangle(image, (x, y - height - 2 * pad), (x + width + 2 * pad, y), colour, cv2.FILLED)
-    write_text(image, text, (x + pad, y - pad), size, PAPER if colour in (LOST, INK) else INK)
+    write_text(image, text, (x + pad, y - pad), size, PAPER if colour == INK else INK)
 
 
 def _weight(size: float) -> int:

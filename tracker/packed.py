@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,16 @@ from torch import Tensor, nn
 
 from b2nn.errors import B2nnError
 from b2nn.packed import PackedNetwork, load, pack
+from b2nn.packed.file import is_packed
 from b2nn.packed.library import kernel, library
 from b2nn.packed.program import joined
+from b2nn.plan import BinarizationPlan
+from b2nn.pruning import PruningPlan
+from b2nn.recipe import Recipe
 from tracker.checkpoint import Checkpoint
 from tracker.errors import CheckpointError, TrackerError
 from tracker.models import Network, Predictions, SiamFC, build_network
+from tracker.typed import typed
 
 FORMAT = "b2track.packed/1"
 METHODS = ("embed", "features", "respond")
@@ -84,6 +89,7 @@ def pack_network(network: Network, checkpoint: Checkpoint, fp_precision: str = "
     metadata = {
         "format": FORMAT, "model": checkpoint.model, "tracking": checkpoint.tracking, "fp_precision": fp_precision,
         "plan": checkpoint.plan.to_dict() if checkpoint.plan else None, "recipe": asdict(checkpoint.recipe),
+        "pruned": checkpoint.pruned.to_dict() if checkpoint.pruned else None,
     }
     return pack(network, methods=METHODS, fp_precision=fp_precision, calibration=calibration, forward=_maps,
                 metadata=metadata)
@@ -104,14 +110,35 @@ def load_packed(path: Path) -> tuple[PackedTrackerNetwork, dict[str, Any]]:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def choose_packed(wanted: bool | None, device: str) -> bool:
-    """Whether a command packs networks: as the user wants, or if None, where the compiled kernels can run.
+def packed_checkpoint(packed: PackedTrackerNetwork) -> Checkpoint:
+    """What the checkpoint said that a network was packed from, all but its weights.
 
     Raises:
-        TrackerError: packed networks are wanted elsewhere than on the CPU.
+        B2nnError, TrackerError: no such things.
+    """
+    facts = packed.packed.metadata
+    return Checkpoint(facts["model"], facts["tracking"],
+                      BinarizationPlan.from_dict(facts["plan"]) if facts.get("plan") else None,
+                      PruningPlan.from_dict(facts["pruned"]) if facts.get("pruned") else None,
+                      typed(Recipe, facts.get("recipe", {}), "recipe"))
+
+
+def choose_packed(wanted: bool | None, device: str, files: Iterable[Path] = ()) -> bool:
+    """Whether a command packs networks: as the user wants, or if None, where the compiled kernels can run.
+
+    Args:
+        files: that trackers are read from, checkpoints and packed ones.
+
+    Raises:
+        TrackerError: packed networks are wanted elsewhere than on the CPU, or a packed file is to run unpacked.
     """
     if wanted and device != "cpu":
         raise TrackerError(f"--packed: packed networks run on the CPU only, not on {device}; leave --device out")
+    if wanted is False:
+        for file in files:
+            if file.is_file() and is_packed(file):
+                raise TrackerError(f"--no-packed: {file} is a packed tracker and runs in no other form; name the "
+                                   "checkpoint that it was made from with --checkpoint")
     return (device == "cpu" and library() is not None) if wanted is None else wanted
 
 
@@ -119,7 +146,12 @@ def how(packed: bool, device: str) -> str:
     """What networks run on, for people."""
     if not packed:
         return f"networks run unpacked, in torch on {device}"
-    return f"networks run packed, on {'plain torch' if kernel() == 'torch' else f'the {kernel()} kernels'}"
+    return f"networks run packed, on {runs_on()}"
+
+
+def runs_on() -> str:
+    """What packed networks run on here, for people."""
+    return "plain torch" if kernel() == "torch" else f"the {kernel()} kernels"
 
 
 def _predictions(answer: Any) -> Predictions | Tensor:

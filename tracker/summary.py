@@ -1,9 +1,9 @@
-"""What a network costs, layer by layer, and at which precision: the table of `tools/summary.py`."""
+"""What a network costs, layer by layer, and at which precision: the table of `b2track summary`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from b2nn.cost import LANES, CostTable, UnitCost
+from b2nn.packed.program import Conv
+from b2nn.parts import by_layer
 from b2nn.plan import BinarizationPlan, check_budget, load_plan, validate
 from b2nn.pruning import PruningPlan
-from tracker.checkpoint import load_checkpoint, shaped_network
-from tracker.config import load_config
 from tracker.errors import TrackerError
 from tracker.frame_times import unit_seconds
-from tracker.models import Network, build_network, cost_table
+from tracker.packed import runs_on
+from tracker.packed_layers import Half, by_unit, conv_halves, stored_bytes
+from tracker.subject import preset_subject, subject_of
+
+PRECISIONS = {"bits": "1 bit", "int8": "8 bit", "bf16": "16 bit", "float32": "32 bit"}
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,14 @@ class LayerCost:
 
     Attributes:
         name: qualified name of the module; with the channels where a plan divides it.
-        precision: ``1 bit`` or ``32 bit``.
+        precision: one of the values of `PRECISIONS`.
         reason: why no plan may binarize it; empty if one may.
         macs: multiply-accumulates of one frame; None where they are not what is counted.
         flops: counted FLOPs: 2 a MAC, 1/64 of it in 1 bit.
         share: of the counted FLOPs of the network, 0 to 1.
-        params_1bit, params_32bit: parameters stored in each.
-        milliseconds: that it took in a frame, simulated in torch; None where it was not measured.
+        params_1bit, params_other: parameters stored in one bit, and in more.
+        bytes: of the parameters: a bit or 4 bytes each; of a packed file what it holds.
+        milliseconds: that it takes in a frame, packed; None where it was not measured.
     """
 
     name: str
@@ -43,13 +48,9 @@ class LayerCost:
     flops: float
     share: float
     params_1bit: int
-    params_32bit: int
+    params_other: int
+    bytes: int
     milliseconds: float | None = None
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the parameters, a bit or 4 bytes each."""
-        return math.ceil(self.params_1bit / 8) + 4 * self.params_32bit
 
 
 def layer_costs(table: CostTable, full: Collection[str], seconds: Mapping[str, float] | None = None
@@ -64,7 +65,7 @@ def layer_costs(table: CostTable, full: Collection[str], seconds: Mapping[str, f
     rows = [_layer(unit, unit.eligible and unit.name not in set(full), counted) for unit in table.units]
     others = table.parameters - sum(unit.parameters for unit in table.units)
     rows.append(LayerCost("everything else", "32 bit", "norms, activations, pooling, correlation", None,
-                          table.other_flops, table.other_flops / counted, 0, others))
+                          table.other_flops, table.other_flops / counted, 0, others, 4 * others))
     if seconds is None:
         return rows
     return [replace(row, milliseconds=1e3 * seconds[name])
@@ -74,17 +75,33 @@ def layer_costs(table: CostTable, full: Collection[str], seconds: Mapping[str, f
 def _layer(unit: UnitCost, binary: bool, counted: float) -> LayerCost:
     flops = unit.flops / LANES if binary else float(unit.flops)
     bits = unit.weights if binary else 0
-    return LayerCost(unit.name, "1 bit" if binary else "32 bit", unit.reason, unit.macs, flops,
-                     flops / counted, bits, unit.parameters - bits)
+    others = unit.parameters - bits
+    return LayerCost(unit.name, "1 bit" if binary else "32 bit", unit.reason, unit.macs, flops, flops / counted, bits,
+                     others, math.ceil(bits / 8) + 4 * others)
+
+
+def as_stored(rows: Sequence[LayerCost], convs: Collection[tuple[Half, Conv]], size: int, table: CostTable,
+              full: Collection[str]) -> list[LayerCost]:
+    """The rows of `layer_costs` with the precisions and bytes of a packed file of `size` bytes.
+
+    Norms are folded into the layers before them; everything else is the file's header and what only the template needs.
+    """
+    precisions = {half: PRECISIONS[step.precision] for half, step in convs}
+    stored = by_unit(stored_bytes(convs), table, full)
+    named = {half.layer: precision for half, precision in precisions.items() if not half.binary}
+    *units, rest = [
+        replace(row, bytes=round(stored.get(row.name, 0)), precision=row.precision if row.params_1bit else named.get(
+            next(iter(by_layer([row.name]))), row.precision)) for row in rows]
+    return [*units, replace(rest, bytes=size - sum(row.bytes for row in units))]
 
 
 def print_summary(config: str | None = None, checkpoint: Path | None = None, plan: Path | None = None,
                   budget: float | None = None) -> None:
-    """Print the table of a configuration or of a checkpoint.
+    """Print the table of a configuration, a checkpoint or a packed file.
 
     Args:
         config: preset or file; ``demo`` where neither it nor a checkpoint is given.
-        checkpoint: a trained tracker, with its own plan.
+        checkpoint: a trained tracker, with its own plan; packed perhaps.
         plan: plan to show instead; without any plan every layer is in full precision.
         budget: a share of the full-precision FLOPs to compare with.
 
@@ -93,8 +110,11 @@ def print_summary(config: str | None = None, checkpoint: Path | None = None, pla
     """
     if config is not None and checkpoint is not None:
         raise TrackerError("--config and --checkpoint are both given; name one of them")
-    table, chosen, pruned, network = _of_checkpoint(checkpoint) if checkpoint else _of_config(config or "demo")
+    subject = subject_of(checkpoint) if checkpoint else preset_subject(config or "demo")
+    table, chosen = subject.table, subject.stored.plan
     if plan is not None:
+        if subject.file:
+            raise TrackerError(f"--plan: {checkpoint} is packed by its own plan; give the checkpoint it was made from")
         chosen = load_plan(plan)
     if chosen is not None:
         validate(chosen, table)
@@ -102,34 +122,31 @@ def print_summary(config: str | None = None, checkpoint: Path | None = None, pla
     if budget is not None:
         check_budget(table, budget)
     full = chosen.full if chosen else [unit.name for unit in table.eligible]
-    # Wide enough for the reasons where the output is a file or a pipe.
-    seconds = unit_seconds(network, table, set(full)) if network and plan is None else None
-    rows = layer_costs(table, full, seconds)
-    shown = _rendered(rows, str(checkpoint or config or "demo"))
+    packed = subject.packed if plan is None else None
+    convs = conv_halves(subject.network, packed.packed.programs) if packed else []
+    rows = layer_costs(table, full, unit_seconds(packed, convs, table, full) if packed else None)
+    lines = _totals(table, full, chosen, subject.stored.pruned, budget)
+    if subject.file:
+        size = subject.file.stat().st_size
+        rows = as_stored(rows, convs, size, table, full)
+        lines.append(f"file:           {size:,} bytes; {subject.fp_precision} rest")
+    if packed:
+        threads = torch.get_num_threads()
+        lines.append(f"measured:       {sum(row.milliseconds or 0 for row in rows):.3f} ms a frame, packed with "
+                     f"{subject.fp_precision} rest, on {runs_on()} with {threads} thread{'s' * (threads > 1)}")
+    elif subject.unpacked and plan is None:
+        lines.append(f"not measured:   {subject.unpacked}")
+    _print(_rendered(rows, str(checkpoint or config or "demo")), lines)
+
+
+def _print(shown: Table, lines: Sequence[str]) -> None:
     console = Console()
-    # Rather let a narrow terminal wrap lines than cut names and figures.
+    # Wide enough for the reasons where the output is a file or a pipe; rather let a narrow terminal wrap lines than
+    # cut names and figures.
     console.width = max(console.width, Console(width=1000).measure(shown).maximum)
     console.print(shown)
-    lines = _totals(table, full, chosen, pruned, budget)
-    if seconds:
-        lines.append(f"measured:       {sum(row.milliseconds or 0 for row in rows):.2f} ms a frame in torch with "
-                     f"{torch.get_num_threads()} threads; binary layers are simulated there and are no faster")
     for line in lines:
         console.print(line, highlight=False, markup=False)
-
-
-_Subject = tuple[CostTable, BinarizationPlan | None, PruningPlan | None, Network | None]
-
-
-def _of_config(config: str) -> _Subject:
-    return cost_table(build_network(load_config(config).model)), None, None, None
-
-
-def _of_checkpoint(path: Path) -> _Subject:
-    """Costs are those of the checkpoint's network before its plan made units binary."""
-    network, checkpoint = load_checkpoint(path)
-    table = cost_table(shaped_network(replace(checkpoint, plan=None)))
-    return table, checkpoint.plan, checkpoint.pruned, network
 
 
 def _rendered(rows: list[LayerCost], title: str) -> Table:
@@ -137,13 +154,13 @@ def _rendered(rows: list[LayerCost], title: str) -> Table:
     for heading in ("layer", "precision", "fixed because"):
         table.add_column(heading, overflow="fold")
     timed = any(row.milliseconds is not None for row in rows)
-    for heading in ("MMACs", "counted MFLOPs", "share", "1-bit params", "32-bit params", "bytes",
+    for heading in ("MMACs", "counted MFLOPs", "share", "1-bit params", "other params", "bytes",
                     *(["ms"] if timed else [])):
         table.add_column(heading, justify="right")
     for row in rows:
         macs = "" if row.macs is None else f"{row.macs / 1e6:.2f}"
         table.add_row(row.name, row.precision, row.reason, macs, f"{row.flops / 1e6:.2f}", f"{row.share:.1%}",
-                      f"{row.params_1bit:,}", f"{row.params_32bit:,}", f"{row.bytes:,}",
+                      f"{row.params_1bit:,}", f"{row.params_other:,}", f"{row.bytes:,}",
                       *([f"{row.milliseconds:.3f}"] if row.milliseconds is not None else []))
     return table
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import expit, logit
 
 from datasets.crops import crop
 from tracker.boxes import as_box
@@ -20,8 +21,8 @@ class Result(NamedTuple):
 
     Attributes:
         box: (4,) float64 x, y, w, h in pixels, 0-based; where the target was last seen while it is lost.
-        score: 0 (gone) to 1 (sure).
-        lost: the target has not been seen for some frames and is being searched for.
+        score: 0 (gone) to 1 (sure), of this frame and, less and less, of those before.
+        lost: the score fell too low, and the target is being searched for.
     """
 
     box: np.ndarray
@@ -31,17 +32,24 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class LostOptions:
-    """When a target counts as lost, and as found again; the gap between the two scores is the hysteresis.
+    """What the score remembers, when a target counts as lost, and when as found again.
+
+    The network is surest of what it was shown, but far from unsure of much else: right places mostly have above .95,
+    those taken for a hidden target often .5 to .9. So the thresholds lie high; their gap is the hysteresis.
 
     Attributes:
-        lost_below, lost_frames: the score stays below this for so many frames in a row.
-        found_above: one frame with such a score ends the search.
+        score_memory: share of the past in the score, whose log-odds are averaged; 0 is none, below 1.
+        lost_below: a lower score, and the target is lost. A place with such a probability counts as seen.
+        found_above: one frame in which the network gives such a probability ends the search.
     """
 
-    lost_below: float = 0.1
-    lost_frames: int = 10
-    found_above: float = 0.6
+    score_memory: float = 0.7
+    lost_below: float = 0.6
+    found_above: float = 0.9
 
+
+LEAST = 1e-4
+"""Probabilities are taken to be this far from 0 and 1, so that no single frame decides alone."""
 
 # While lost, each frame searches one of these places, in sides of the template region around the last one seen.
 SEARCH_PATTERN = ((0, 0), (1, 0), (0, 1), (-1, 0), (0, -1), (0, 0), (1, 1), (-1, 1), (-1, -1), (1, -1))
@@ -55,7 +63,8 @@ class Track:
         target: where it is, or was last seen.
         kernel: what the network made of its template.
         fill: (3,) mean colour of its first frame.
-        weak_frames: how many in a row were weak up to now.
+        seen: the last place where the network was not unsure of it.
+        log_odds: the score's; it begins with one that is sure.
         lost_frames: for how many it has been lost, 0 while it is not.
     """
 
@@ -63,7 +72,8 @@ class Track:
     kernel: torch.Tensor
     fill: np.ndarray
     options: LostOptions
-    weak_frames: int = 0
+    seen: Target
+    log_odds: float
     lost_frames: int = 0
 
     def search(self, image: np.ndarray) -> Search:
@@ -72,30 +82,32 @@ class Track:
 
     def take(self, candidate: Candidate, image: np.ndarray) -> tuple[Track, Result]:
         """The track after the next frame, and what is said of that frame, given the best place found in it."""
-        lost = self.lost_frames > 0
-        # A weak response must not move a target for long: it may be somebody else.
-        found = lost and candidate.score >= self.options.found_above
-        target = self.target if lost and not found else _inside(candidate.target, image)
-        weak_frames, lost_frames = self._counted(candidate.score, lost and not found)
-        track = replace(self, target=target, weak_frames=weak_frames, lost_frames=lost_frames)
-        box = np.array([target.cx - target.width / 2, target.cy - target.height / 2, target.width, target.height])
-        return track, Result(box, candidate.score, lost_frames > 0)
+        options, own = self.options, float(logit(np.clip(candidate.score, LEAST, 1 - LEAST)))
+        if self.lost_frames and candidate.score < options.found_above:
+            track = replace(self, log_odds=self._averaged(own), lost_frames=self.lost_frames + 1)
+        else:
+            target = _inside(candidate.target, image)
+            seen = target if candidate.score >= options.lost_below else self.seen
+            log_odds = own if self.lost_frames else self._averaged(own)  # what is found starts afresh
+            lost = expit(log_odds) < options.lost_below
+            # Weak responses may have led away from it, to somebody else.
+            track = replace(self, target=seen if lost else target, seen=seen, log_odds=log_odds, lost_frames=int(lost))
+        cx, cy, width, height = track.target
+        box = np.array([cx - width / 2, cy - height / 2, width, height])
+        return track, Result(box, float(expit(track.log_odds)), track.lost_frames > 0)
 
     def _search_centre(self, image: np.ndarray) -> tuple[float, float]:
         target = self.target
         if not self.lost_frames:
             return target.cx, target.cy
         step = template_region(target).side
-        dx, dy = SEARCH_PATTERN[self.lost_frames % len(SEARCH_PATTERN)]
+        dx, dy = SEARCH_PATTERN[(self.lost_frames - 1) % len(SEARCH_PATTERN)]
         height, width = image.shape[:2]
         return float(np.clip(target.cx + dx * step, 0, width)), float(np.clip(target.cy + dy * step, 0, height))
 
-    def _counted(self, score: float, lost: bool) -> tuple[int, int]:
-        """Numbers of frames in a row that were weak, and that the target has been lost for, after this one."""
-        if lost:
-            return self.weak_frames, self.lost_frames + 1
-        weak_frames = self.weak_frames + 1 if score < self.options.lost_below else 0
-        return (0, 1) if weak_frames >= self.options.lost_frames else (weak_frames, 0)
+    def _averaged(self, log_odds: float) -> float:
+        memory = self.options.score_memory
+        return memory * self.log_odds + (1 - memory) * log_odds
 
 
 def start_track(network: Network | PackedTrackerNetwork, image: np.ndarray, box: np.ndarray,
@@ -110,7 +122,7 @@ def start_track(network: Network | PackedTrackerNetwork, image: np.ndarray, box:
     patch = crop(image, template_region(target), network.config.template_size, fill)
     device = next(network.parameters()).device
     template = torch.from_numpy(patch).to(device).permute(2, 0, 1)[None]
-    return Track(target, network.embed(template), fill, options)
+    return Track(target, network.embed(template), fill, options, seen=target, log_odds=float(logit(1 - LEAST)))
 
 
 def _inside(target: Target, image: np.ndarray) -> Target:

@@ -287,7 +287,9 @@ def _require_pairs(pairs: PairOptions, where: str) -> None:
 def _require_lost(options: LostOptions) -> None:
     _require(options, "from 0 to 1", lost_below=0 <= options.lost_below <= 1,
              found_above=0 <= options.found_above <= 1)
-    _require(options, "at least 1", lost_frames=options.lost_frames >= 1)
+    _require(options, "at least 0 and below 1", score_memory=0 <= options.score_memory < 1)
+    _require(options, f"at least lost_below ({options.lost_below:g})",
+             found_above=options.found_above >= options.lost_below)
 
 
 def _require(options: Any, allowed: str, where: str = "", **valid: bool) -> None:

@@ -71,6 +71,12 @@ def is_live(name: str) -> bool:
     return "://" in name or (_is_index(name) and not Path(name).exists())
 
 
+def require_source(name: str) -> None:
+    """Raise an OptionError if `name` is no camera or stream, and no file or folder that exists."""
+    if not is_live(name) and not Path(name).exists():
+        raise OptionError("--source", name, "no such file or folder")
+
+
 def open_source(name: str) -> Source:
     """Open a video file, a folder of images, a camera (its index) or a stream (its URL).
 
@@ -83,9 +89,8 @@ def open_source(name: str) -> Source:
         paths = sorted(list_frames(path), key=lambda frame: _natural_order(frame.name))
         frames = (images.read(frame) for frame in paths)
         return Source(name, next(frames), frames, len(paths), DEFAULT_FPS, live=False)
+    require_source(name)
     live = is_live(name)
-    if not live and not path.is_file():
-        raise OptionError("--source", name, "no such file or folder")
     # The decoders' own complaints would drown the one line that says what is wrong.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -38,10 +38,12 @@ def calibrated(programs: Mapping[str, Program], inputs: Sequence[Any], forward: 
     """
     if len(inputs) < 2:
         raise B2nnError(f"calibration has {len(inputs)} inputs; int8 needs at least 2, and some dozens are better")
+    if isinstance(inputs, Tensor) or any(isinstance(item, Tensor) for item in inputs):
+        raise B2nnError("calibration is of tensors; each input is a tuple of the arguments of forward: [(x,), ...]")
     held_out = list(inputs[::_HELD_OUT])
     seen = observed(programs, [item for number, item in enumerate(inputs) if number % _HELD_OUT], forward)
     exact = PackedNetwork(programs)
-    wanted = [_tensors(forward(exact, item)) for item in held_out]
+    wanted = [_tensors(_outputs(forward, exact, item)) for item in held_out]
 
     def error(candidate: Mapping[str, Program]) -> float:
         network = PackedNetwork(candidate)
@@ -58,7 +60,8 @@ def observed(programs: Mapping[str, Program], inputs: Sequence[Any], forward: Fo
     samples: dict[Key, list[Tensor]] = defaultdict(list)
 
     class Observing(PackedNetwork):
-        def run(self, method: str, *args: Any) -> Any:
+        def run(self, method: str, *args: Any, **kwargs: Any) -> Any:
+            args = self.arguments(method, args, kwargs)
             read = {step.source for step in filter(narrows, self.programs[method].steps)}
 
             def on_step(step: Any, values: dict[str, Any]) -> None:
@@ -71,12 +74,23 @@ def observed(programs: Mapping[str, Program], inputs: Sequence[Any], forward: Fo
 
     network = Observing(programs)
     for item in inputs:
-        forward(network, item)
+        _outputs(forward, network, item)
     return {key: torch.cat(parts) for key, parts in samples.items()}
+
+
+def _outputs(forward: Forward, network: PackedNetwork, item: Any) -> Any:
+    try:
+        return forward(network, item)
+    except Exception as error:  # whatever the caller's forward makes of it
+        shapes = [tuple(leaf.shape) for leaf in tree_leaves(item) if isinstance(leaf, Tensor)]
+        line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise B2nnError(f"the calibration's forward fails on an input of shapes {shapes}: {line}") from error
 
 
 def _sampled(x: Tensor) -> Tensor:
     flat = x.flatten().float()
+    finite = flat[flat.isfinite()]
+    flat = finite if len(finite) else torch.zeros(1)
     places = torch.linspace(0, len(flat) - 1, min(_SAMPLES, len(flat))).long()
     return torch.cat([flat[places], torch.stack([flat.min(), flat.max()])])
 

@@ -26,10 +26,12 @@ from torch import Tensor
 from b2nn.errors import B2nnError, PackedFileError
 from b2nn.packed import functions
 from b2nn.packed.network import PackedNetwork
-from b2nn.packed.program import Activation, Conv, Elementwise, Pool, Program, TorchStep, Value, sources, values_in
+from b2nn.packed.program import Activation, Conv, Elementwise, Pool, Program, TorchStep, Value
+from b2nn.packed.validate import validated
 
 MAGIC = b"b2nn.packed "
 VERSION = 1
+_LARGEST_HEADER = 64 * 2**20  # bytes; those of large networks have less than one
 _CLASSES: dict[str, Any] = {kind.__name__: kind for kind in (Conv, Pool, Elementwise, TorchStep, Activation, Value)}
 _DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (
     torch.bool, torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16,
@@ -46,19 +48,32 @@ def save(path: Path | str, network: PackedNetwork) -> None:
     """Write a packed network; the file appears whole or not at all.
 
     Raises:
-        UnsupportedModule: a layer that torch.fx could not follow, which no file can hold.
+        B2nnError: a layer that torch.fx could not follow, which no file can hold; or no place to write to.
     """
     content = to_bytes(network)
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    if path.is_dir():
+        raise B2nnError(f"{path}: is a folder; name a file in it")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise B2nnError(f"{path}: cannot write there ({error.strerror}); make the folder {path.parent} first, or name "
+                        "another") from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _umask() -> int:
+    """The process's, which can only be asked for by setting it; for that moment to the stricter."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def load(path: Path | str) -> PackedNetwork:
@@ -71,6 +86,8 @@ def load(path: Path | str) -> PackedNetwork:
         content = Path(path).read_bytes()
     except FileNotFoundError as error:
         raise PackedFileError(f"{path}: no such file") from error
+    except OSError as error:
+        raise PackedFileError(f"{path}: cannot be read ({error.strerror}); name a file of b2nn.packed.save") from error
     return from_bytes(content, str(path))
 
 
@@ -102,16 +119,25 @@ def from_bytes(content: bytes, name: str = "packed network") -> PackedNetwork:
         raise PackedFileError(f"{name}: damaged or cut short (its checksum is another); copy or pack it again")
     try:
         size = int(parts[3])
-        header, data = json.loads(zlib.decompress(body[:size])), body[size:]
+        header, data = json.loads(_decompressed(body[:size])), body[size:]
         tensors = [_tensor(entry[0], entry[1], entry[2], data) for entry in header["tensors"]]
-        programs = {method: _checked(Program(
+        programs = {method: validated(Program(
             tuple(map(str, program["inputs"])), tuple(_decoded(step, tensors) for step in program["steps"]),
             _decoded(program["output"], tensors))) for method, program in header["programs"].items()}
         return PackedNetwork(programs, header["metadata"])
     except B2nnError as error:
         raise PackedFileError(f"{name}: {error}") from error
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, zlib.error) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RuntimeError, MemoryError,
+            zlib.error) as error:  # RuntimeError: too deeply nested, or of torch
         raise PackedFileError(f"{name}: holds no packed network ({type(error).__name__}: {error})") from error
+
+
+def _decompressed(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    header = unpacker.decompress(packed, _LARGEST_HEADER)
+    if not unpacker.eof:
+        raise ValueError("a header that is cut short or larger than any network's")
+    return header
 
 
 class _Tensors:
@@ -142,9 +168,12 @@ class _Tensors:
 
 
 def _tensor(dtype: str, shape: list[int], offset: int, data: bytes) -> Tensor:
-    kind, count = _DTYPES[dtype], math.prod(shape)
-    if min(shape, default=0) < 0 or offset < 0:
+    kind = _DTYPES[dtype]
+    if not all(type(number) is int and 0 <= number <= 8 * len(data) for number in (*shape, offset)):
         raise ValueError(f"a tensor of shape {shape} at {offset}")
+    count = math.prod(shape)
+    if count == 0:
+        return torch.empty(shape, dtype=kind)
     if kind == torch.bool:
         packed = np.frombuffer(data, np.uint8, (count + 7) // 8, offset)
         return torch.from_numpy(np.unpackbits(packed, count=count, bitorder="little").astype(bool)).reshape(shape)
@@ -211,19 +240,5 @@ def _decoded(item: Any, tensors: list[Tensor]) -> Any:
         return Ellipsis
     made = {key: _decoded(part, tensors) for key, part in content.items()}
     if kind == "TorchStep":
-        made["function"] = functions.of_file(made["name"])
+        made["function"] = functions.of_file(made["name"], made.get("kwargs", {}))
     return _CLASSES[kind](**made)
-
-
-def _checked(program: Program) -> Program:
-    """The program, whose steps read only what was made before them."""
-    known = set(program.inputs)
-    for step in program.steps:
-        if not isinstance(step, Conv | Pool | Elementwise | TorchStep):
-            raise TypeError(f"{step!r} is no step")
-        if missing := set(sources(step)) - known:
-            raise ValueError(f"{step.result!r} reads {sorted(missing)[0]!r}, which is not made before it")
-        known.add(step.result)
-    if missing := set(values_in(program.output)) - known:
-        raise ValueError(f"the output {sorted(missing)[0]!r} is not made")
-    return program

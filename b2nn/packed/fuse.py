@@ -26,13 +26,18 @@ from b2nn.packed.program import (
     Step,
     TorchStep,
     Value,
+    sources,
 )
 from b2nn.packed.trace import trace
+from b2nn.trace import evaluating
 
 _ADD = (operator.add, torch.add, "add")
-_SUB = (operator.sub, torch.sub, "sub")
-_MUL = (operator.mul, torch.mul, "mul")
-_DIV = (operator.truediv, torch.div, "div")
+_SUB = (operator.sub, torch.sub, torch.subtract, "sub", "subtract")
+_MUL = (operator.mul, torch.mul, torch.multiply, "mul", "multiply")
+_DIV = (operator.truediv, torch.div, torch.divide, torch.true_divide, "div", "divide", "true_divide")
+_NOTHING = ("contiguous", "detach")  # methods that leave the numbers as they are
+# As a map lies otherwise in memory than the model's, where `view` might fail.
+_COPYING = {"view": "reshape", "view_as": "reshape_as"}
 
 
 def programs(model: nn.Module, methods: tuple[str, ...]) -> dict[str, Program]:
@@ -42,7 +47,8 @@ def programs(model: nn.Module, methods: tuple[str, ...]) -> dict[str, Program]:
         B2nnError: a method that there is not, or something that has no packed form; the message names it.
     """
     convs: dict[Any, Conv] = {}
-    return {method: _Fuser(model, convs).program(trace(model, method)) for method in methods}
+    with evaluating(model):
+        return {method: _Fuser(model, convs).program(trace(model, method)) for method in methods}
 
 
 class _Fuser:
@@ -58,8 +64,9 @@ class _Fuser:
         inputs, output = [], None
         for node in graph.nodes:
             if node.op == "placeholder":
-                inputs.append(node.name)
-                self.values[node] = Value(node.name)
+                inputs.append(str(node.target))  # as the caller names it
+                self.values[node] = Value(str(node.target))
+                self.nodes[str(node.target)] = node
             elif node.op == "get_attr":
                 self.values[node] = _attribute(self.model, node.target)
             elif node.op == "output":
@@ -78,7 +85,12 @@ class _Fuser:
         args, kwargs = self._plain(node.args), self._plain(node.kwargs)
         if node.op == "call_module":
             return self._layer(node, self.model.get_submodule(str(node.target)), args, kwargs)
-        return self._function(node, args, kwargs)
+        value = self._function(node, args, kwargs)
+        step = self.steps.get(value.name, [None])[0] if isinstance(value, Value) else None
+        if isinstance(step, TorchStep) and step.name and not sources(step) and not _is_random(step.name):
+            del self.steps[value.name]  # of weights only
+            return step.function(*step.args, **step.kwargs)
+        return value
 
     def _layer(self, node: fx.Node, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         source, name = next(iter((*args, *kwargs.values())), None), str(node.target)
@@ -91,7 +103,7 @@ class _Fuser:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             return self._conv(node.name, layer, name, source)
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm):
-            return self._norm(node, layer, source)
+            return self._norm(node, source, lower.statistics(layer, name), isinstance(layer, nn.BatchNorm1d))
         if (activation := lower.activation(layer)) is not None:
             return self._activation(node, activation, source)
         if (pool := lower.pool(layer)) is not None:
@@ -105,15 +117,23 @@ class _Fuser:
             activation = lower.functional_activation(node.target, args, kwargs)
             if activation is not None:
                 return self._activation(node, activation, args[0])
-        made = self.steps.get(args[0].name) if args and isinstance(args[0], Value) else None
-        if node.target == "float" and made and not isinstance(made[0], TorchStep):
-            return args[0]  # a map is float32 already
+        if node.target in _NOTHING and isinstance(args[0], Value):
+            return args[0]
+        if node.target == "float" and self._is_float(args[0]):
+            return args[0]
+        if node.target in (F.batch_norm, torch.batch_norm) and isinstance(args[0], Value) and \
+                (statistics := lower.functional_statistics(node, args, kwargs)) is not None:
+            return self._norm(node, args[0], statistics, of_rows=None)
         if len(args) == 2 and not kwargs:
             folded = self._arithmetic(node, *args)
             if folded is not None:
                 return folded
         if node.op == "call_method":
-            return self._torch(node, functions.method(str(node.target)), args, kwargs, f"method.{node.target}")
+            called = str(node.target)
+            if called in _COPYING and not any(isinstance(arg, torch.dtype) for arg in (*args, *kwargs.values())):
+                called = _COPYING[called]
+            method, name = functions.method(called)
+            return self._torch(node, method, args, kwargs, name)
         function: Any = functions.attribute if node.target is getattr else node.target
         return self._torch(node, function, args, kwargs)
 
@@ -183,17 +203,16 @@ class _Fuser:
             return joined
         return self._step(node.name, torch.index_select, (joined, unit._axis, unit.order.cpu()))
 
-    def _norm(self, node: fx.Node, layer: Any, source: Value) -> Value:
-        alpha, beta = lower.norm(layer, str(node.target))
-        steps, of_rows = self._foldable(source, affine=True), isinstance(layer, nn.BatchNorm1d)
-        if steps and steps[0].linear == of_rows and _channels(steps) == len(alpha):
+    def _norm(self, node: fx.Node, source: Value, norm: lower.Statistics, of_rows: bool | None) -> Value:
+        """Args: of_rows: whether the values are (N, C) or maps, None where that is not known."""
+        alpha, beta = norm.affine()
+        steps = self._foldable(source, affine=True)
+        if steps and of_rows in (None, steps[0].linear) and _channels(steps) == len(alpha):
             return self._fold(node, source, lambda step: replace(_scaled(step, alpha, beta), flat=step.linear))
-        if of_rows:
-            return self._step(node.name, F.batch_norm, (
-                source, layer.running_mean.clone(), layer.running_var.clone(),
-                None if layer.weight is None else layer.weight.detach().clone(),
-                None if layer.bias is None else layer.bias.detach().clone(), False, 0.0, layer.eps))
-        return self._add(Elementwise(source.name, node.name, alpha, beta))
+        if of_rows is not False:
+            return self._step(node.name, F.batch_norm, (source, norm.mean, norm.variance, norm.weight, norm.bias, False,
+                                                        0.0, norm.eps))
+        return self._add(Elementwise(source.name, node.name, alpha=alpha, beta=beta))
 
     def _activation(self, node: fx.Node, activation: Activation, source: Value) -> Value:
         steps = self._foldable(source)
@@ -237,8 +256,9 @@ class _Fuser:
                 and len(made.alpha) == len(alpha):
             return self._fold(node, left, lambda step: replace(step, alpha=step.alpha * alpha,
                                                                beta=step.beta * alpha + beta))
-        if isinstance(right, Tensor):
-            return self._add(Elementwise(left.name, node.name, alpha, beta))
+        # Whole numbers stay whole, and bytes bytes, if nothing but whole numbers comes in.
+        if isinstance(right, Tensor) and (right.is_floating_point() or target in _DIV or self._is_float(left)):
+            return self._add(Elementwise(left.name, node.name, alpha=alpha, beta=beta))
         return None
 
     def _sum(self, node: fx.Node, left: Value, right: Value) -> Value:
@@ -251,6 +271,11 @@ class _Fuser:
         return self._add(Elementwise(left.name, node.name, other=right.name))
 
     # Steps
+
+    def _is_float(self, value: Any) -> bool:
+        """Whether a value is float32 whatever the inputs are."""
+        made = self.steps.get(value.name, [None])[0] if isinstance(value, Value) else None
+        return isinstance(made, Conv) or (isinstance(made, Elementwise) and made.alpha is not None)
 
     def _foldable(self, value: Value, affine: bool = False) -> list[Any]:
         """The producers of a value that nobody else reads and that ends without activation; [] if it is not so.
@@ -305,6 +330,10 @@ def _attribute(model: nn.Module, target: str) -> Any:
     owner, _, name = target.rpartition(".")
     value = getattr(model.get_submodule(owner), name)
     return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def _is_random(name: str) -> bool:
+    return any(part in name for part in ("rand", "normal", "bernoulli", "multinomial", "poisson", "dropout"))
 
 
 def _channels(steps: list[Conv]) -> int:

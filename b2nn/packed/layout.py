@@ -129,7 +129,14 @@ def border_classes(
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """Outputs of a conv along one side, as torch counts them; 0 or less where the kernel does not fit."""
+    """Outputs of a conv along one side, as torch counts them; 0 or less where the kernel does not fit.
+
+    Raises:
+        B2nnError: a stride or dilation below 1, or a padding below 0.
+    """
+    if stride < 1 or dilation < 1 or padding < 0:
+        raise B2nnError(f"a stride of {stride}, dilation of {dilation} and padding of {padding} make no conv; strides "
+                        "and dilations are 1 or more, paddings 0 or more")
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import traceback
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ class Library:
 
     def set_level(self, level: str | None) -> None:
         """Run at `level` from now on, or at the CPU's best with None; `B2nnError` where the CPU lacks it."""
+        if level is not None and level not in LEVELS:
+            raise B2nnError(f"kernel level {level!r} is unknown; choose one of {', '.join(reversed(LEVELS))}")
         if self.functions.bk_set_level(-1 if level is None else LEVELS.index(level)) < 0:
             raise B2nnError(f"kernel level {level!r} does not run on this CPU; its best is {self.level!r}")
 
@@ -65,7 +68,7 @@ def library() -> Library | None:
         except OSError as error:
             _found, _missing = None, str(error)
             if wanted != TORCH:
-                warnings.warn(f"{_missing}; binary layers run in plain torch, which is slow", stacklevel=2)
+                warnings.warn(f"{_missing}; binary layers run in plain torch, which is slow", stacklevel=_callers())
         _looked = True
     return _found
 
@@ -82,6 +85,14 @@ def kernel() -> str:
     return TORCH if found is None else found.level
 
 
+def _callers() -> int:
+    """How many frames up from the caller of this the first line lies that is neither b2nn's nor torch's."""
+    own = str(Path(__file__).parents[1]), str(Path(torch.__file__).parent)
+    frames = traceback.extract_stack()[:-1]
+    outside = [number for number, frame in enumerate(reversed(frames), 1) if not frame.filename.startswith(own)]
+    return outside[0] if outside else 1
+
+
 def _wanted() -> str | None:
     wanted = os.environ.get("B2NN_KERNEL") or None
     if wanted not in (None, TORCH, *LEVELS):
@@ -95,21 +106,30 @@ def _load(wanted: str | None) -> Library:
         raise OSError("B2NN_KERNEL=torch turns the compiled kernels off")
     found = Library(path := _file(), ctypes.CDLL(str(path)))
     functions = found.functions
+    if not hasattr(functions, "bk_abi"):
+        raise OSError(f"{path} is a library, but not of these kernels; mend or unset B2NN_LIBRARY")
+    if functions.bk_abi() != ABI:
+        raise OSError(f"{path} has interface {functions.bk_abi()}, needed is {ABI}; install b2track again")
     functions.bk_run.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
     functions.bk_set_pool.argtypes = [ctypes.c_void_p] * 3
     functions.bk_set_pool.restype = None
-    if functions.bk_abi() != ABI:
-        raise OSError(f"{path} has interface {functions.bk_abi()}, needed is {ABI}; install b2track again")
     found.set_level(wanted)
     _borrow_threads(functions)
-    # A pool does not survive a fork: libgomp hangs in a child whose parent used it.
-    os.register_at_fork(after_in_child=lambda: functions.bk_set_pool(None, None, None))
+    os.register_at_fork(after_in_child=lambda: _run_alone(functions))
     return found
+
+
+def _run_alone(functions: Any) -> None:
+    """In a child of a fork: a pool does not survive one, and libgomp hangs where the parent used it, torch with it."""
+    functions.bk_set_pool(None, None, None)
+    torch.set_num_threads(1)
 
 
 def _file() -> Path:
     if named := os.environ.get("B2NN_LIBRARY"):
-        return Path(named)
+        if not Path(named).is_file():
+            raise OSError(f"B2NN_LIBRARY names {named}, which is no file; mend or unset it")
+        return Path(named).absolute()
     for suffix in ("so", "dylib", "pyd"):
         for path in sorted(Path(__file__).parent.glob(f"_bk*.{suffix}")):
             return path
@@ -118,13 +138,23 @@ def _file() -> Path:
 
 def _borrow_threads(functions: Any) -> None:
     """Run on torch's own OpenMP pool: two pools would fight for the cores. Without it one thread is used."""
-    if not torch.backends.openmp.is_available():
+    path = _torchs_openmp() if torch.backends.openmp.is_available() else None
+    if path is None:
         return
-    for name in ("libgomp.so.1",):
-        try:
-            pool = ctypes.CDLL(name)  # torch has loaded its own under this name
-            names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
-            functions.bk_set_pool(*[ctypes.cast(getattr(pool, name), ctypes.c_void_p) for name in names])
-            return
-        except (OSError, AttributeError):
-            continue
+    try:
+        pool = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_NOLOAD)  # never a second copy
+        names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+        functions.bk_set_pool(*[ctypes.cast(getattr(pool, name), ctypes.c_void_p) for name in names])
+    except (OSError, AttributeError):
+        return
+
+
+def _torchs_openmp() -> str | None:
+    """The file of the libgomp that this process has loaded: torch's own where there are several."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return None
+    loaded = dict.fromkeys(line.split(maxsplit=5)[5] for line in lines if "libgomp" in line and "/" in line)
+    home = str(Path(torch.__file__).parent)  # and torch.libs beside it
+    return next((path for path in loaded if path.startswith(home)), next(iter(loaded), None))

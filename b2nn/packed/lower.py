@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from b2nn.activations import BinReLU, RPReLU
 from b2nn.errors import UnsupportedModule
@@ -24,6 +25,9 @@ def conv(layer: Any, name: str) -> Conv:
         UnsupportedModule: a binary layer whose weights are still real, or padded as no packed conv is.
     """
     linear = isinstance(layer, nn.Linear)
+    if not linear and (min(*layer.stride, *layer.dilation) < 1 or min(layer._reversed_padding_repeated_twice) < 0):
+        raise UnsupportedModule(f"layer {name!r} has stride {layer.stride}, dilation {layer.dilation} and padding "
+                                f"{layer.padding}; strides and dilations are 1 or more, paddings 0 or more")
     weight = layer.weight.detach().float()
     if linear:
         weight = weight[:, :, None, None]
@@ -72,17 +76,52 @@ def padded(layer: nn.Conv2d) -> tuple[list[int], str] | None:
     return list(around), "constant" if layer.padding_mode == "zeros" else layer.padding_mode
 
 
-def norm(layer: Any, name: str) -> tuple[Tensor, Tensor]:
-    """alpha and beta of a BatchNorm in evaluation mode, (C,) float64."""
+@dataclass(frozen=True)
+class Statistics:
+    """What a BatchNorm in evaluation mode normalises by, (C,) each; weight and bias may be None."""
+
+    mean: Tensor
+    variance: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    eps: float
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """alpha and beta of y = alpha x + beta, (C,) float64."""
+        alpha = (self.variance.double() + self.eps).rsqrt()
+        if self.weight is not None:
+            alpha = alpha * self.weight.double()
+        beta = -self.mean.double() * alpha
+        return alpha, beta if self.bias is None else beta + self.bias.double()
+
+
+def statistics(layer: Any, name: str) -> Statistics:
+    """Of a BatchNorm."""
     if layer.running_mean is None:
         raise UnsupportedModule(f"layer {name!r} normalises by the statistics of each batch; a packed network needs "
                                 "track_running_stats=True")
-    mean, variance = layer.running_mean.detach().double(), layer.running_var.detach().double()
-    alpha = (variance + layer.eps).rsqrt()
-    if layer.affine:
-        alpha = alpha * layer.weight.detach().double()
-    beta = -mean * alpha
-    return alpha, beta + layer.bias.detach().double() if layer.affine else beta
+    weight, bias = (None if tensor is None else tensor.detach().clone() for tensor in (layer.weight, layer.bias))
+    return Statistics(layer.running_mean.clone(), layer.running_var.clone(), weight, bias, layer.eps)
+
+
+def functional_statistics(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Statistics | None:
+    """Of a call of `F.batch_norm` on a map, None where its tensors are not all constant.
+
+    Raises:
+        UnsupportedModule: it normalises by the statistics of each batch.
+    """
+    names: tuple[str, ...] = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+    if node.target is torch.batch_norm:
+        names = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps", "cudnn")
+    given: dict[str, Any] = dict(weight=None, bias=None, training=False, eps=1e-5) | dict(
+        zip(names, args, strict=False)) | kwargs
+    if given["training"] or given["running_mean"] is None or given["running_var"] is None:
+        raise UnsupportedModule(f"{node.name!r} normalises by the statistics of each batch; call F.batch_norm with "
+                                "training=self.training and running statistics")
+    mean, variance, weight, bias = tensors = [given[name] for name in ("running_mean", "running_var", "weight", "bias")]
+    if not all(tensor is None or isinstance(tensor, Tensor) for tensor in tensors):
+        return None
+    return Statistics(mean, variance, weight, bias, given["eps"])
 
 
 def activation(layer: nn.Module) -> Activation | None:
@@ -107,6 +146,8 @@ def functional_activation(target: Any, args: tuple[Any, ...], kwargs: dict[str, 
         return Activation(plain[target])
     if target is F.leaky_relu:
         return Activation("prelu", torch.tensor([args[1] if len(args) > 1 else kwargs.get("negative_slope", 0.01)]))
+    if target in (F.prelu, torch.prelu, "prelu") and len(args) == 2 and isinstance(args[1], Tensor):
+        return Activation("prelu", args[1].detach().float().reshape(-1))
     return None
 
 

@@ -1,7 +1,7 @@
 """One binary conv on an ordinary tensor: `torch.ops.b2nn.binary_conv2d`, and a module around it.
 
 For whole networks use `b2nn.packed.pack`, which keeps bits between layers and fuses what follows a conv. The operator
-has a fake kernel, so `torch.compile` and export see it, and no gradient.
+has a fake kernel, so `torch.compile` and export see it, and no gradient: a backward pass through it is an error.
 """
 
 from __future__ import annotations
@@ -164,6 +164,14 @@ def _fake(x: Tensor, signs: Tensor, threshold: Tensor, alpha: Tensor, bias: Tens
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
+def _no_gradient(ctx: object, *gradients: Tensor) -> None:
+    raise B2nnError("a packed conv has no gradient; train the layer that it was made of, or call this one under "
+                    "torch.no_grad()")
+
+
+torch.library.register_autograd("b2nn::binary_conv2d", _no_gradient)
+
+
 @dataclass
 class _Prepared:
     """A layer ready to run at one input size. `owners` are the tensors that it was made of."""
@@ -188,7 +196,7 @@ def _native(x: Tensor, signs: Tensor, threshold: Tensor, alpha: Tensor, bias: Te
     owners = [t for t in (signs, threshold, alpha, bias) if t is not None]
     versions = tuple((id(t), 0 if t.is_inference() else t._version) for t in owners)
     key = (found.level, versions, tuple(x.shape), tuple(stride), tuple(padding), tuple(dilation), groups)
-    with _prepared_lock:
+    with _prepared_lock, torch.inference_mode(False):  # what is kept must serve calls in any mode
         ready = _prepared.get(key)
         if ready is None or any(ref() is not t for ref, t in zip(ready.owners, owners, strict=True)):
             source = Buffers(x.shape[0], x.shape[1], x.shape[2], x.shape[3], max(padding)).add_float()

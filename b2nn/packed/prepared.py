@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from b2nn.errors import B2nnError
 from b2nn.packed import reference
 from b2nn.packed.layout import LANES, output_size
 from b2nn.packed.layouts import Layouts
@@ -34,7 +35,9 @@ from b2nn.packed.program import (
 from b2nn.packed.recognise import recognised
 from b2nn.packed.step import MAX_BITS, Steps
 
-_OF_SHAPES = ("attribute", "method.size", "method.dim", "method.numel", "method.stride")
+_OF_SHAPES = ("attribute", "method.size", "method.dim", "method.numel")
+_OF_VALUES = ("item", "tolist", "nonzero", "argwhere", "masked_select", "unique", "unique_consecutive", "where",
+              "repeat_interleave", "one_hot", "bincount")  # what they return has a shape that values decide
 
 
 class Prepared:
@@ -56,6 +59,7 @@ class Prepared:
         for step in program.steps:
             for name in sources(step):
                 self.readers[name].append(step)
+        self.fixed = _of_fixed_shape(program, self.seen)
         self.native = {id(step) for step in program.steps if self._fits(step)}
         self.buffers: dict[str, Buffers] = {}
         self.linear: dict[str, bool] = {}  # whether a value has its channels last
@@ -66,9 +70,10 @@ class Prepared:
         self._pending: list[Any] = []
         self._readers: list[tuple[str, Any]] = []
         self._build()
+        self.in_torch = {step.result for step in program.steps if id(step) not in self.native}
         copied = {name for name in values_in(program.output) if self._is_static(name)}
         self.copied = sorted(copied)
-        del self.seen, self.readers
+        del self.seen, self.readers, self.fixed
 
     def __call__(self, inputs: Sequence[Any]) -> Any:
         values = self.values
@@ -89,16 +94,16 @@ class Prepared:
 
     def _fits(self, step: Step) -> bool:
         """Whether the kernels can do a step; all else runs as the reference does it."""
-        if isinstance(step, TorchStep):
+        linear = isinstance(step, Conv) and step.linear
+        if isinstance(step, TorchStep) or not _is_map(self.seen[step.result], linear):
+            return False
+        if not all(_is_map(self.seen[name], linear) or self._is_read_as_bytes(name) for name in sources(step)):
             return False
         if isinstance(step, Compare | Gate):
             return self._fits_two(step)
         if isinstance(step, Correlate):
             return self._fits_correlation(step)
         x, y = self.seen[step.source], self.seen[step.result]
-        linear = isinstance(step, Conv) and step.linear
-        if not (_is_map(x, linear) and _is_map(y, linear)):
-            return False
         if isinstance(step, Conv):
             # A shortcut may be larger than the sums, which torch broadcasts and the kernels do not.
             return tuple(y.shape) == _own_shape(step, x) and (
@@ -106,12 +111,21 @@ class Prepared:
         if isinstance(step, Elementwise):
             other = None if step.other is None else self.seen[step.other]
             return _lengths(step) <= {1, x.shape[1]} and x.shape == y.shape and (
-                other is None or (isinstance(other, Tensor) and other.shape == x.shape))
+                other is None or other.shape == x.shape)
         return True
+
+    def _is_read_as_bytes(self, name: str) -> bool:
+        """Whether an input is bytes that every reader takes for floats: torch functions would see that they are not."""
+        value = self.seen[name]
+        return isinstance(value, Tensor) and value.dtype == torch.uint8 and value.ndim == 4 and value.numel() > 0 and \
+            name in self.program.inputs and name not in values_in(self.program.output) and all(
+                (isinstance(step, Elementwise) and step.alpha is not None and step.other != name) or (
+                    isinstance(step, Conv) and step.precision == "bits" and step.shortcut != name)
+                for step in self.readers[name])
 
     def _fits_two(self, step: Compare | Gate) -> bool:
         x, y, *other = (self.seen[name] for name in (step.source, step.result, *sources(step)[1:]))
-        if not all(_is_map(value, linear=False) and len(value) == len(x) for value in (x, y, *other)):
+        if not all(len(value) == len(x) for value in (y, *other)):
             return False
         if isinstance(step, Gate):
             plain = all(isinstance(reader, Gate) for reader in self.readers[step.gates])  # so without border
@@ -122,8 +136,7 @@ class Prepared:
         x, kernel, y = (self.seen[name] for name in (step.source, step.kernel, step.result))
         plain = all(isinstance(reader, Correlate) and reader.source != step.kernel
                     for reader in self.readers[step.kernel])  # so without border
-        return all(_is_map(value, linear=False) for value in (x, kernel, y)) and plain and \
-            x.shape[:2] == kernel.shape[:2] == y.shape[:2] and _lengths(step) <= {1, x.shape[1]}
+        return plain and x.shape[:2] == kernel.shape[:2] == y.shape[:2] and _lengths(step) <= {1, x.shape[1]}
 
     def _make_buffers(self) -> None:
         """A map for every value that a native step reads or writes, in those formats that somebody reads."""
@@ -283,11 +296,11 @@ class Prepared:
         """
         if not isinstance(step, TorchStep) or step.result in self.buffers:
             return False
-        if step.name in _OF_SHAPES and not _tensors(self.seen[step.result]):
+        if step.name in _OF_SHAPES and not _tensors(self.seen[step.result]) and step.result in self.fixed:
             self.values[step.result] = self.seen[step.result]
             return True
         names = values_in((step.args, step.kwargs))
-        if step.name.endswith("_") or not all(map(self._is_static, names)):
+        if not all(map(self._is_static, names)):
             return False
         reference.perform(step, self.values)
         read = {tensor.untyped_storage().data_ptr() for name in names for tensor in _tensors(self.values[name])}
@@ -305,17 +318,53 @@ class Prepared:
         values, name = self.values, step.result
         perform = _performer(step, values) if isinstance(step, TorchStep) else lambda: _result_of(step, values)
         if name in self.buffers:
-            view = values[name]
-            self.actions.append(lambda: view.copy_(perform()))
+            view, shape = values[name], self.seen[name].shape
+
+            def keep() -> None:
+                result = perform()
+                if result.shape != shape:
+                    raise B2nnError(f"step {name!r} makes {tuple(result.shape)} of these values and {tuple(shape)} of "
+                                    "others; a packed network needs shapes that depend on shapes only")
+                view.copy_(result)
+
+            self.actions.append(keep)
             self._pack(name)
         else:
             self.actions.append(lambda: values.__setitem__(name, perform()))
 
 
 def _all_values(program: Program, inputs: Sequence[Any]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    reference.run(program, inputs, lambda step, values: seen.update(values))
-    return seen or dict(zip(program.inputs, inputs, strict=True))
+    seen: dict[str, Any] = dict(zip(program.inputs, inputs, strict=True))
+    reference.run(program, inputs, lambda step, values: seen.update(values), _shape)
+    return seen
+
+
+def _shape(step: Step, values: dict[str, Any]) -> None:
+    """A step done as the reference does it, but for convs: they take the time, and zeros have their shapes too."""
+    if not isinstance(step, Conv):
+        reference.perform(step, values)
+        return
+    x = values[step.source]
+    reference.check(step, x)
+    shape = _own_shape(step, x)
+    if step.shortcut is not None:
+        shape = tuple(torch.broadcast_shapes(shape, values[step.shortcut].shape))
+    if min(shape[2:], default=1) < 1 and not step.linear:
+        raise B2nnError(f"conv {step.result!r} has a kernel larger than its map of {tuple(x.shape[2:])}")
+    values[step.result] = torch.zeros(shape)
+
+
+def _of_fixed_shape(program: Program, seen: dict[str, Any]) -> set[str]:
+    """Names of the values whose shapes depend on the shapes of the inputs only."""
+    fixed = set(program.inputs)
+    for step in program.steps:
+        by_values = isinstance(step, TorchStep) and (
+            not step.name or step.name.rpartition(".")[2] in _OF_VALUES or (
+                step.name == "operator.getitem" and any(
+                    isinstance(seen[name], Tensor) for name in values_in(step.args[1:]))))
+        if not by_values and fixed.issuperset(sources(step)):
+            fixed.add(step.result)
+    return fixed
 
 
 def _own_shape(step: Conv, x: Tensor) -> tuple[int, ...]:
@@ -337,7 +386,7 @@ def _lengths(step: Elementwise | Correlate) -> set[int]:
 
 
 def _is_map(value: Any, linear: bool) -> bool:
-    return isinstance(value, Tensor) and value.dtype in (torch.float32, torch.uint8) and value.numel() > 0 and \
+    return isinstance(value, Tensor) and value.dtype == torch.float32 and value.numel() > 0 and \
         (linear or value.ndim == 4)
 
 

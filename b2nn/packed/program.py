@@ -110,16 +110,22 @@ class Pool:
     count_include_pad: bool = True
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Affine:
+    """act(alpha y + beta) of what a step makes; alpha and beta are (C,), without them 1 and 0."""
+
+    alpha: Tensor | None = None
+    beta: Tensor | None = None
+    activation: Activation = NO_ACTIVATION
+
+
 @dataclass(frozen=True, eq=False)
-class Elementwise:
-    """act(alpha x + beta + other) of a map; alpha and beta are (C,), without them 1 and 0."""
+class Elementwise(Affine):
+    """act(alpha x + beta + other) of a map."""
 
     source: str
     result: str
-    alpha: Tensor | None = None
-    beta: Tensor | None = None
     other: str | None = None
-    activation: Activation = NO_ACTIVATION
 
 
 @dataclass(frozen=True)
@@ -157,19 +163,15 @@ class Compare:
 
 
 @dataclass(frozen=True, eq=False)
-class Correlate:
+class Correlate(Affine):
     """act(alpha y + beta), y each channel of a map (N, C, H, W) with the same channel of a kernel (N, C, h, w).
 
-    The kernel's centre moves over the map, with zeros around: h // 2 on all sides. alpha and beta are as in
-    `Elementwise`.
+    The kernel's centre moves over the map, with zeros around: h // 2 on all sides.
     """
 
     source: str
     kernel: str
     result: str
-    alpha: Tensor | None = None
-    beta: Tensor | None = None
-    activation: Activation = NO_ACTIVATION
 
 
 @dataclass(frozen=True)

@@ -38,19 +38,19 @@ def recognised(program: Program) -> Program:
 
 def _comparison(step: Step, made: dict[str, Step]) -> Compare | None:
     """kernel.flatten(2).transpose(1, 2) @ source.flatten(2), its pixels as rows and columns again."""
-    if not _is(step, "method.unflatten", 3) or step.args[1] != 2:
+    if not _is(step, "unflatten", 3) or step.args[1] != 2:
         return None
     product = _before(step.args[0], made)
-    if not _is(product, "operator.matmul", 2):
+    if not _is(product, "matmul", 2):
         return None
     turned, source = (_before(arg, made) for arg in product.args)
-    if not _is(turned, "method.transpose", 3) or sorted(turned.args[1:]) != [1, 2]:
+    if not _is(turned, "transpose", 3) or sorted(turned.args[1:]) != [1, 2]:
         return None
     kernel = _before(turned.args[0], made)
-    if not all(_is(flat, "method.flatten", 2) and flat.args[1] == 2 for flat in (kernel, source)):
+    if not all(_is(flat, "flatten", 2) and flat.args[1] == 2 for flat in (kernel, source)):
         return None
     sides = _before(step.args[2], made)
-    if not _is(sides, "operator.getitem", 2) or sides.args[1] != slice(2, None, None):
+    if not _is(sides, "getitem", 2) or sides.args[1] != slice(2, None, None):
         return None
     shape = _before(sides.args[0], made)
     if not _is(shape, "attribute", 2) or shape.args != (source.args[0], "shape"):
@@ -60,18 +60,18 @@ def _comparison(step: Step, made: dict[str, Step]) -> Compare | None:
 
 def _correlation(step: Step, made: dict[str, Step]) -> Correlate | None:
     """A conv of N C groups: every channel of every image by a kernel of its own, with half the kernel around."""
-    if not _is(step, "method.unflatten", 3) or step.args[1] != 0:
+    if not _is(step, "unflatten", 3) or step.args[1] != 0:
         return None
     picked = _before(step.args[0], made)
-    conv = _before(picked.args[0], made) if _is(picked, "operator.getitem", 2) and picked.args[1] == 0 else None
-    if not isinstance(conv, TorchStep) or conv.name != "functional.conv2d" or len(conv.args) != 2 or \
-            set(conv.kwargs) != {"padding", "groups"}:
+    conv = _before(picked.args[0], made) if _is(picked, "getitem", 2) and picked.args[1] == 0 else None
+    if not isinstance(conv, TorchStep) or conv.name not in ("functional.conv2d", "torch.conv2d") or \
+            len(conv.args) != 2 or set(conv.kwargs) != {"padding", "groups"}:
         return None
     source, kernel = (_channels_first(arg, index, made) for arg, index in zip(conv.args, (
         None, (slice(None), None)), strict=True))
     padding, groups = (_before(conv.kwargs[name], made) for name in ("padding", "groups"))
-    if source is None or kernel is None or not _is(padding, "operator.floordiv", 2) or padding.args[1] != 2 or \
-            not _is(groups, "operator.mul", 2):
+    if source is None or kernel is None or not _is(padding, "floordiv", 2) or padding.args[1] != 2 or \
+            not _is(groups, "mul", 2):
         return None
     sides = [_side(arg, made) for arg in (*groups.args, padding.args[0], *step.args[2])]
     return Correlate(source, kernel, step.result) if sides == [(kernel, axis) for axis in (0, 1, 2, 0, 1)] else None
@@ -80,33 +80,39 @@ def _correlation(step: Step, made: dict[str, Step]) -> Correlate | None:
 def _channels_first(value: Any, index: Any, made: dict[str, Step]) -> str | None:
     """x of x.flatten(0, 1)[index], without a float() that does nothing."""
     picked = _before(value, made)
-    flat = _before(picked.args[0], made) if _is(picked, "operator.getitem", 2) and picked.args[1] == index else None
-    if not _is(flat, "method.flatten", 3) or flat.args[1:] != (0, 1):
+    flat = _before(picked.args[0], made) if _is(picked, "getitem", 2) and picked.args[1] == index else None
+    if not _is(flat, "flatten", 3) or flat.args[1:] != (0, 1):
         return None
     return _unwidened(flat.args[0], made)
 
 
 def _unwidened(value: Value, made: dict[str, Step]) -> str:
     step = _before(value, made)
-    return step.args[0].name if _is(step, "method.float", 1) else value.name
+    return step.args[0].name if _is(step, "float", 1) else value.name
 
 
 def _side(value: Any, made: dict[str, Step]) -> tuple[str, int] | None:
     """The x and i of x.shape[i]."""
     size = _before(value, made)
-    shape = _before(size.args[0], made) if _is(size, "operator.getitem", 2) else None
+    shape = _before(size.args[0], made) if _is(size, "getitem", 2) else None
     return (shape.args[0].name, size.args[1]) if _is(shape, "attribute", 2) and shape.args[1] == "shape" else None
 
 
 def _mean(step: Step) -> Mean | None:
-    if _is(step, "method.mean", 2) and tuple(step.args[1]) == (2, 3) and step.kwargs == {"keepdim": True}:
+    if isinstance(step, TorchStep) and step.name in ("method.mean", "torch.mean") and isinstance(step.args[0], Value):
+        given = dict(zip(("dim", "keepdim"), step.args[1:], strict=False)) | step.kwargs
+        axes = given.get("dim")
+        if given == dict(dim=axes, keepdim=True) and isinstance(axes, tuple | list) and tuple(axes) in (
+                (2, 3), (-2, -1), (3, 2), (-1, -2)):
+            return Mean(step.args[0].name, step.result)
+    if _is(step, "adaptive_avg_pool2d", 2) and step.args[1] in (1, (1, 1), [1, 1]):
         return Mean(step.args[0].name, step.result)
     return None
 
 
 def _gate(step: Step, made: dict[str, Step]) -> Gate | None:
     """A product of which one factor is a sigmoid."""
-    if not _is(step, "operator.mul", 2):
+    if not _is(step, "mul", 2):
         return None
     for x, gates in (step.args, step.args[::-1]):
         if isinstance(x, Value) and _is_sigmoid(_before(gates, made)):
@@ -160,10 +166,10 @@ def _before(value: Any, made: dict[str, Step]) -> Any:
 
 
 def _is(step: Any, name: str, arguments: int) -> TypeGuard[TorchStep]:
-    """Whether a step calls a function on a value and other positional arguments."""
-    return isinstance(step, TorchStep) and step.name == name and len(step.args) == arguments \
-        and isinstance(step.args[0], Value) and (not step.kwargs or name == "method.mean")
+    """Whether a step calls a function, by whatever way torch has to it, on a value and other positional arguments."""
+    return isinstance(step, TorchStep) and step.name.rpartition(".")[2] == name and len(step.args) == arguments \
+        and isinstance(step.args[0], Value) and not step.kwargs
 
 
 def _is_sigmoid(step: Any) -> TypeGuard[TorchStep]:
-    return any(_is(step, name, 1) for name in ("method.sigmoid", "torch.sigmoid", "functional.sigmoid"))
+    return _is(step, "sigmoid", 1)

@@ -26,22 +26,41 @@ from b2nn.packed.program import (
     Program,
     Step,
     TorchStep,
+    sources,
     substituted,
 )
 
 
 def run(program: Program, inputs: Sequence[Any],
-        on_step: Callable[[Step, dict[str, Any]], None] = lambda step, values: None) -> Any:
+        on_step: Callable[[Step, dict[str, Any]], None] = lambda step, values: None,
+        do: Callable[[Step, dict[str, Any]], None] | None = None) -> Any:
     """Run a program on its arguments.
 
     Args:
         on_step: called after every step with it and all values so far, by name.
+        do: does a step in the place of `perform`.
+
+    Raises:
+        B2nnError: a step that cannot take its inputs; the message names it and their shapes.
     """
     values = dict(zip(program.inputs, inputs, strict=True))
     for step in program.steps:
-        perform(step, values)
+        try:
+            (do or perform)(step, values)
+        except B2nnError:
+            raise
+        except Exception as error:  # torch has many kinds
+            given = ", ".join(f"{name} {_described(values[name])}" for name in sources(step))
+            line = next(iter(str(error).splitlines()), type(error).__name__)
+            raise B2nnError(f"step {step.result!r} cannot take {given or 'its arguments'}: {line}; check the shapes "
+                            "and types of the inputs") from error
         on_step(step, values)
     return substituted(program.output, values)
+
+
+def _described(value: Any) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}" if isinstance(value, Tensor) else \
+        type(value).__name__
 
 
 def perform(step: Step, values: dict[str, Any]) -> None:
@@ -76,10 +95,8 @@ def perform(step: Step, values: dict[str, Any]) -> None:
 
 def conv(step: Conv, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
     """The conv with its epilogue, on a float map (N, in, H, W) or for a linear layer (..., in)."""
+    check(step, x)
     lead = x.shape[:-1]
-    if step.flat and x.ndim != 2:
-        raise B2nnError("a linear layer with BatchNorm or an activation per channel was packed for inputs (N, in), "
-                        f"not {tuple(x.shape)}; normalise the last axis, or reshape to two axes before it")
     if step.linear:
         x = x.reshape(-1, x.shape[-1], 1, 1)
     y = sums(step, x) * _column(step.alpha)
@@ -87,10 +104,24 @@ def conv(step: Conv, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         y = y + _column(step.gamma) * _input_sums(step, x)
     y = y + _constants(step, x)
     if step.linear:
-        y = y.reshape(*lead, -1)
+        y = y.reshape(*lead, len(step.weight))
     if shortcut is not None:
         y = y + (shortcut if step.whole else shortcut.narrow(-1 if step.linear else 1, step.first, len(step.weight)))
     return activate(step.activation, y, -1 if step.linear else 1)
+
+
+def check(step: Conv, x: Tensor) -> None:
+    """Whether a conv can read x; `B2nnError` says why it cannot."""
+    inputs = step.weight.shape[1] * step.groups
+    if step.flat and x.ndim != 2:
+        raise B2nnError("a linear layer with BatchNorm or an activation per channel was packed for inputs (N, in), "
+                        f"not {tuple(x.shape)}; normalise the last axis, or reshape to two axes before it")
+    if step.linear and x.shape[-1:] != (inputs,):
+        raise B2nnError(f"linear layer {step.result!r} takes (..., {inputs}), not {tuple(x.shape)}")
+    if not step.linear and (x.ndim != 4 or x.shape[1] != inputs):
+        raise B2nnError(f"conv {step.result!r} takes (N, {inputs}, H, W), not {tuple(x.shape)}")
+    if step.precision != "bits" and x.dtype != torch.float32:
+        raise B2nnError(f"layer {step.result!r} takes float32, not {x.dtype}; call .float() on what it reads")
 
 
 def sums(step: Conv, x: Tensor) -> Tensor:
@@ -108,12 +139,12 @@ def sums(step: Conv, x: Tensor) -> Tensor:
 
 def bits(step: Conv, x: Tensor) -> Tensor:
     """The inputs as ±1 float32."""
-    return torch.where(x >= _column(step.threshold), x.new_ones(()), x.new_full((), -1.0))
+    return torch.where(x >= _column(step.threshold), 1.0, -1.0)
 
 
 def quantized(step: Conv, x: Tensor) -> Tensor:
-    """The inputs as whole numbers 0 to 255, float32."""
-    return (torch.round(x * (1 / step.scale)) + step.zero).clamp(0, 255)
+    """The inputs as whole numbers 0 to 255, float32; NaN as the least."""
+    return (torch.round(x * (1 / step.scale)) + step.zero).clamp(0, 255).nan_to_num(0.0)
 
 
 def activate(activation: Activation, y: Tensor, axis: int = 1) -> Tensor:
@@ -136,7 +167,7 @@ def activate(activation: Activation, y: Tensor, axis: int = 1) -> Tensor:
 
     if activation.name == "rprelu":
         y = y - along(activation.shift_in)
-    y = torch.where(y > 0, y, along(activation.slope) * y)
+    y = torch.where(y > 0, y, along(activation.slope) * y)  # NaN stays
     return y + along(activation.shift_out) if activation.name == "rprelu" else y
 
 
@@ -168,7 +199,7 @@ def _conv2d(step: Conv, x: Tensor, weight: Tensor) -> Tensor:
 def _input_sums(step: Conv, x: Tensor) -> Tensor:
     """Q: (N, out, H', W'), the same for all channels of a group."""
     each = len(step.weight) // step.groups
-    window = x.new_ones(step.groups, *step.weight.shape[1:])
+    window = torch.ones(step.groups, *step.weight.shape[1:])
     return _conv2d(step, bits(step, x), window).repeat_interleave(each, 1)
 
 

@@ -25,6 +25,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--budget-metric", choices=("flops", "memory", "latency"), default="flops",
                         help="what the budget is a share of: counted FLOPs, bytes of the parameters, or the time of a "
                              "frame, measured layer by layer on this machine (default: flops)")
+    parser.add_argument("--latency-precision", choices=("float32", "bf16", "int8"), default="float32",
+                        help="latency: what layers in full precision will run in: float32 in torch, or bf16 or int8 "
+                             "packed (default: float32)")
     parser.add_argument("--method", choices=(*STRATEGIES, "pruned", "bnn", "fp"), default="mixbin",
                         help="how the budget is kept: by a search strategy, or pruned; bnn: every eligible unit "
                              "binary; fp: no budget (default: mixbin)")

@@ -12,7 +12,10 @@ from datasets.errors import DataError
 from datasets.files import replacing
 from eval.benchmarking.contestants import Contestant
 from eval.benchmarking.rows import Row
-from eval.reporting.looks import assign_looks
+from eval.reporting.looks import Look, assign_looks
+
+MARKERS = {"torch": "o", "onnxruntime": "s", "packed": "^", "file": "D"}
+"""By what runs a contestant, which ends its name."""
 
 
 @dataclass(frozen=True)
@@ -75,28 +78,62 @@ def draw(rows: Sequence[Row], contestants: Sequence[Contestant], scores: Scores,
     threads = list(dict.fromkeys(row["threads"] for row in rows))
     figure = Figure(figsize=(4.5 * len(threads) + 3, 4.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    looks = assign_looks(label for label, success in zip(labels, known, strict=True) if success is not None)
-    for axes, count in zip(figure.subplots(1, len(threads), squeeze=False)[0], threads, strict=True):
-        own = [row for row in rows if row["threads"] == count]
-        for row, label, success in zip(own, labels, known, strict=True):
-            if success is not None:
-                _point(axes, row, success, looks[label], label)
+    trackers = {label: contestant.name.rpartition(", ")[0] for label, contestant in
+                zip(labels, contestants, strict=True)}
+    looks = assign_looks(trackers[label] for label, success in zip(labels, known, strict=True) if success is not None)
+    for axes, count in zip(figure.subplots(1, len(threads), squeeze=False, sharey=True)[0], threads, strict=True):
+        own = [(row, label, success) for row, label, success in
+               zip((row for row in rows if row["threads"] == count), labels, known, strict=True) if success is not None]
+        for name, look in looks.items():
+            points = [(row, success) for row, label, success in own if trackers[label] == name]
+            _points(axes, name, points, look)
         axes.set(xscale="log", xlabel="ms an update", ylabel=f"success, {scores.dataset}")
         axes.set_title(f"{count} thread{'s' * (count > 1)}", fontsize=10, loc="left")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
-        axes.tick_params(which="minor", labelsize=7)
+        _label_ticks(axes)
         axes.grid(color="0.9", which="both")
         axes.set_axisbelow(True)
+        axes.margins(0.25, 0.1)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+    drawn = {contestant.name.rpartition(", ")[2] for contestant, success in zip(contestants, known, strict=True)
+             if success is not None}
+    _legends(figure, looks, [runtime for runtime in MARKERS if runtime in drawn])
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
     return notes
 
 
-def _point(axes: Any, row: Row, success: float, look: Any, label: str) -> None:
-    low, high = row["update_ms_quartiles"]
-    middle = row["update_ms"]
-    axes.errorbar(middle, success, xerr=[[middle - low], [high - middle]], marker=look.marker, color=look.colour,
-                  linestyle="", capsize=2, label=label)
+def _points(axes: Any, name: str, points: Sequence[tuple[Row, float]], look: Look) -> None:
+    """One tracker: a marker for each runtime, with quartiles, joined by a line; its name is left of the fastest one."""
+    points = sorted(points, key=lambda point: point[0]["update_ms"])
+    axes.plot([row["update_ms"] for row, _ in points], [success for _, success in points], color=look.colour,
+              linestyle=look.dash, lw=0.8)
+    for place, (row, success) in enumerate(points):
+        low, high = row["update_ms_quartiles"]
+        middle = row["update_ms"]
+        axes.errorbar(middle, success, xerr=[[middle - low], [high - middle]], color=look.colour, linestyle="",
+                      capsize=2, marker=MARKERS.get(row["contestant"].rpartition(", ")[2], "o"), markersize=6)
+        precision = "" if row["fp_precision"] == "float32" else row["fp_precision"]
+        if place == 0:
+            axes.annotate(" ".join([name, precision]), (middle, success), (-7, -2), textcoords="offset points",
+                          fontsize=7, ha="right", color=look.colour)
+        elif precision:
+            axes.annotate(precision, (middle, success), (0, 6), textcoords="offset points", fontsize=7, ha="center",
+                          color=look.colour)
+
+
+def _label_ticks(axes: Any) -> None:
+    """Numbers at 1, 2, 5 times the powers of ten: all that a log axis of a decade or two has room for."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _legends(figure: Any, looks: Mapping[str, Any], runtimes: Sequence[str]) -> None:
+    """What colours and lines are, and what markers."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=look.colour, linestyle=look.dash, lw=2, label=name) for name, look in looks.items()]
+    handles += [Line2D([], [], color="0.3", linestyle="", marker=MARKERS[name], label=name) for name in runtimes]
+    figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=8)

@@ -28,7 +28,7 @@ def test_each_score_has_the_full_precision_trackers_beside_it():
     assert (fp["budget"], mixbin["budget"], mixbin["FLOPs ratio"]) == ("-", "0.30", ".295")
     assert (mixbin["1-bit params"], mixbin["bytes"], alone["bytes"]) == ("120,345", "18,000", "-")
     assert mixbin["fps"] == "30.5 (30.5)"
-    assert mixbin["device, threads"] == "cpu, 2"
+    assert mixbin["device, threads, form"] == "cpu, 2"
 
 
 def test_full_precision_trackers_of_other_folders_are_no_rivals(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tracker import doctor
+from tracker.doctor import Package
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +33,7 @@ def test_the_command_finds_what_the_tests_run_on():
 
 
 def test_a_missing_package_that_is_needed_fails_and_has_its_command(packages, capsys):
-    packages(("nosuch", "nosuch", ""))
+    packages(Package("nosuch", "nosuch"))
     assert doctor.report() == 1
     shown = capsys.readouterr().out
     assert 'MISSING nosuch          missing (pip install ".")' in shown
@@ -40,15 +41,23 @@ def test_a_missing_package_that_is_needed_fails_and_has_its_command(packages, ca
 
 
 def test_a_missing_package_that_is_optional_is_told_and_no_failure(packages, capsys):
-    packages(("onnxruntime", "nosuch", "exported graphs"))
+    packages(Package("onnxruntime", "nosuch", "onnx", "exported graphs"))
     assert doctor.report() == 0
-    assert 'missing (pip install ".[onnx]", for exported graphs)' in capsys.readouterr().out
+    assert 'missing, for exported graphs (pip install ".[onnx]")' in capsys.readouterr().out
+
+
+def test_every_optional_package_is_known_by_its_extra_and_its_purpose():
+    project = pytest.importorskip("tomllib").loads((ROOT / "pyproject.toml").read_text())["project"]
+    optional = [one for one in doctor.PACKAGES if one.optional_for]
+    assert {"aiohttp", "pillow", "onnx", "onnxruntime"} <= {one.distribution for one in optional}
+    for one in optional:
+        assert any(entry.lower().startswith(one.distribution) for entry in project["optional-dependencies"][one.extra])
 
 
 def test_a_package_that_breaks_when_it_is_loaded_is_missing_with_its_reason(packages, tmp_path, monkeypatch):
     (tmp_path / "broken.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    packages(("broken", "broken", ""))
+    packages(Package("broken", "broken"))
     finding = next(one for one in doctor.examine() if one.name == "broken")
     assert not finding.ok and "libGL.so.1" in finding.remedy
 
@@ -59,6 +68,19 @@ def test_without_kernels_torch_does_and_the_reason_is_told(monkeypatch, packages
     monkeypatch.setattr("b2nn.packed.library.missing", lambda: "no compiler was there")
     finding = next(one for one in doctor.examine() if one.name == "kernel")
     assert finding.found == "plain torch" and finding.remedy.startswith("no compiler was there: apt-get install gcc")
+
+
+@pytest.mark.parametrize(("name", "value", "said"), [
+    ("B2NN_KERNEL", "nonsense", "B2NN_KERNEL=nonsense is unknown"),
+    ("B2NN_LIBRARY", "/nowhere/none.so", "B2NN_LIBRARY"),
+])
+def test_nonsense_in_the_environment_is_one_line(monkeypatch, packages, capsys, name, value, said):
+    packages()
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("b2nn.packed.library._looked", False)
+    doctor.report()
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if " kernel " in line)
+    assert said in line
 
 
 def test_a_machine_without_a_display_is_told_what_to_do(monkeypatch, packages):

@@ -11,13 +11,16 @@ import torch
 
 from b2nn.convert import binarize
 from b2nn.metrics import memory
+from b2nn.packed import save
 from b2nn.plan import all_binary, make_plan
 from b2nn.pruning import prune
 from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.errors import TrackerError
-from tracker.frame_times import unit_seconds
 from tracker.models import build_network, cost_table, example_inputs
-from tracker.summary import layer_costs, print_summary
+from tracker.packed import pack_network
+from tracker.packed_layers import conv_halves
+from tracker.subject import subject_of
+from tracker.summary import as_stored, layer_costs, print_summary
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = dict(type="siamese", backbone=dict(width=0.125, stride=16, stem="light", shortcut="conv"),
@@ -50,7 +53,7 @@ def test_the_rows_add_up_to_the_table(table, part):
     assert sum(row.flops for row in rows) == pytest.approx(table.counted(full))
     assert sum(row.share for row in rows) == pytest.approx(1)
     assert sum(row.params_1bit for row in rows) == table.params_1bit(full)
-    assert sum(row.params_32bit for row in rows) == table.params_32bit(full)
+    assert sum(row.params_other for row in rows) == table.params_32bit(full)
     assert sum(row.bytes for row in rows) == pytest.approx(table.bytes(full), abs=len(rows))
 
 
@@ -60,7 +63,7 @@ def test_a_binary_row_counts_a_64th_and_its_weights_as_bits(table):
     assert conv.precision == "1 bit" and conv.reason == ""
     assert conv.macs == 16 * 16 * 9 * 32 * 32
     assert conv.flops == 2 * conv.macs / 64
-    assert (conv.params_1bit, conv.params_32bit, conv.bytes) == (16 * 16 * 9, 0, 16 * 16 * 9 // 8)
+    assert (conv.params_1bit, conv.params_other, conv.bytes) == (16 * 16 * 9, 0, 16 * 16 * 9 // 8)
 
 
 def test_fixed_layers_say_why(table):
@@ -94,15 +97,57 @@ def test_a_plan_of_parts_is_shown_part_by_part(table, tmp_path, capsys):
         assert "[" in name and precision in row
 
 
-def test_a_checkpoints_layers_are_timed_and_the_times_add_up(network, table):
+def packed_file(path: Path, precision: str = "float32", **stored) -> Path:
+    network = stored.pop("network")
+    crops = [(torch.rand(1, 3, 127, 127), torch.rand(1, 3, 255, 255))] * 2
+    save(path, pack_network(network.eval(), Checkpoint(MODEL, **stored), precision, crops))
+    return path
+
+
+def test_a_checkpoint_is_measured_packed(table, tmp_path, capsys):
+    plan = make_plan(table, [], 0.9, "random", 0)
+    save_checkpoint(tmp_path / "tracker.pth", binarize(build_network(MODEL), plan, table), Checkpoint(MODEL, plan=plan))
+    print_summary(checkpoint=tmp_path / "tracker.pth")
+    shown = capsys.readouterr().out
+    assert "measured:  " in shown and "ms a frame, packed with float32 rest, on " in shown and "simulated" not in shown
+
+
+def test_a_packed_file_is_shown_with_what_it_holds(table, tmp_path, capsys):
+    full = [unit.name for unit in table.eligible[:2]]
+    plan = make_plan(table, full, None, "random", 0)
+    file = packed_file(tmp_path / "t.packed", "int8", network=binarize(build_network(MODEL), plan, table), plan=plan)
+    print_summary(checkpoint=file)
+    shown = capsys.readouterr().out
+    for name, precision in ((full[0], "8 bit"), (plan.binary[0], "1 bit"), ("head.cls", "32 bit")):
+        row, = (line for line in shown.splitlines() if f" {name} " in line)
+        assert precision in row
+    assert f"file:           {file.stat().st_size:,} bytes; int8 rest" in shown
+    assert f"{table.total / 1e6:.2f} MFLOPs" in shown and "packed with int8 rest" in shown
+
+
+def test_bytes_of_a_packed_files_rows_add_up_to_the_file(table, tmp_path):
     halves = table.split(2)
-    full = {unit.name for unit in halves.eligible[::2]}
-    mixed = binarize(build_network(MODEL), make_plan(halves, full, None, "random", 0), halves).eval()
-    seconds = unit_seconds(mixed, halves, full)
-    rows = layer_costs(halves, full, seconds)
-    assert all(row.milliseconds > 0 for row in rows[:-1])
-    assert sum(row.milliseconds for row in rows) == pytest.approx(1e3 * sum(seconds.values()))
-    assert layer_costs(halves, full)[0].milliseconds is None
+    plan = make_plan(halves, [unit.name for unit in halves.eligible[::2]], 0.9, "random", 0)
+    file = packed_file(tmp_path / "t.packed", network=binarize(build_network(MODEL), plan, halves), plan=plan)
+    subject = subject_of(file)
+    convs = conv_halves(subject.network, subject.packed.packed.programs)
+    rows = as_stored(layer_costs(halves, plan.full), convs, file.stat().st_size, halves, plan.full)
+    assert sum(row.bytes for row in rows) == file.stat().st_size
+    assert all(row.bytes >= max(row.params_1bit / 8, 4 * (row.params_1bit == 0)) for row in rows)
+    one = {row.name: row for row in rows}[plan.full[0]]
+    assert one.precision == "32 bit" and one.bytes >= 4 * one.params_other
+
+
+def test_a_pruned_packed_file_has_its_own_smaller_layers(tmp_path, capsys):
+    network = build_network(MODEL).eval()
+    pruned = prune(network, *example_inputs(network), budget=0.6)
+    print_summary(checkpoint=packed_file(tmp_path / "t.packed", network=network, pruned=pruned))
+    assert f"{cost_table(network).total / 1e6:.2f} MFLOPs" in capsys.readouterr().out
+
+
+def test_a_packed_file_has_its_own_plan(network, tmp_path):
+    with pytest.raises(TrackerError, match=r"--plan: .* is packed by its own plan; give the checkpoint"):
+        print_summary(checkpoint=packed_file(tmp_path / "t.packed", network=network), plan=tmp_path / "plan.json")
 
 
 def test_a_plan_for_memory_says_so(table, tmp_path, capsys):

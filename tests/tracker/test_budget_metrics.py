@@ -45,6 +45,28 @@ def test_times_are_measured_once_for_a_network_a_machine_and_a_number_of_threads
 
 
 @needs_kernels
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_full_precision_is_measured_as_it_will_run_and_the_file_says_so(tiny_network, tmp_path, precision):
+    table = cost_table(tiny_network)
+    seconds, whole = layer_times(tiny_network, table, tmp_path, precision)
+    file, = tmp_path.glob("*.json")
+    assert file.name.startswith(f"{precision}-")
+    assert json.loads(file.read_text())["key"]["full_precision"] == precision
+    assert set(seconds) == {unit.name for unit in table.units} and all(entry.full > 0 for entry in seconds.values())
+    assert 0 < sum(entry.full for entry in seconds.values()) < 3 * whole
+
+
+def test_what_latency_alone_has_is_refused_beside_other_metrics():
+    with pytest.raises(TrackerError, match="--latency-precision int8: of --budget-metric latency only, not of flops"):
+        check(Job(config(**QUICK), ("mixbin",), (0.4,), latency_precision="int8"))
+
+
+def test_the_runs_name_tells_the_precision():
+    job = Job(config(**QUICK), ("mixbin",), (0.4,), metric="latency", latency_precision="int8")
+    assert job.run_name("mixbin", 0.4) == "mixbin-0.4-latency-int8"
+
+
+@needs_kernels
 def test_a_damaged_file_of_times_is_named(tiny_network, tmp_path):
     table = cost_table(tiny_network)
     layer_times(tiny_network, table, tmp_path)

@@ -26,7 +26,8 @@ def jobs(tmp_path, monkeypatch):
 
     def run(**options):
         command.train_from_options(**(NOTHING | dict(
-            method="fp", budget_metric="flops", baselines=False, config="demo", got10k=real, synthetic=False,
+            method="fp", budget_metric="flops", latency_precision="float32", baselines=False, config="demo",
+            got10k=real, synthetic=False,
             resume=False, seed=0, device="cpu", cfg_options=[]) | options))
         return taken.pop()
 

@@ -35,7 +35,7 @@ def test_presets_are_valid(name):
     ("finetune.recipe.scale", "learned"),
     ("finetune.recipe.real_weights", 0.3),
     ("tracking.window_influence", 0.2),
-    ("tracking.lost_frames", 5),
+    ("tracking.score_memory", 0.5),
     ("model.backbone.width", 0.5),
     ("model.head.channels", 24),
     ("model.full_precision.neck.0", "correlated"),
@@ -127,7 +127,8 @@ def test_unknown_fields_list_the_known_ones(key, message):
     ("runtime.log_interval", 0, "at least 1"),
     ("runtime.threads", 0, "at least 1 or None"),
     ("tracking.window_influence", 2, "from 0 to 1"),
-    ("tracking.lost_frames", 0, "at least 1"),
+    ("tracking.score_memory", 1.0, "below 1"),
+    ("tracking.found_above", 0.2, "at least lost_below"),
 ])
 def test_bad_values_are_named_with_what_is_allowed(key, value, allowed):
     with pytest.raises(TrackerError) as error:

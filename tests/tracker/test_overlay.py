@@ -22,12 +22,25 @@ def pixels(image, colour):
     return np.argwhere((abs(image.astype(int) - colour) < 60).all(2))
 
 
-def test_a_box_has_the_colour_of_its_object_and_is_red_and_dashed_while_lost():
+def test_a_box_has_the_colour_of_its_object_and_is_grey_and_dashed_while_lost():
     tracked = draw(IMAGE, [followed(Result(BOX, 0.9, False))], 0.01)
     lost = draw(IMAGE, [followed(Result(BOX, 0.9, False), Result(BOX, 0.1, True))], 0.01)
     assert (tracked[140, 104:156] == COLOURS[0]).all()
     assert 10 < len(pixels(lost[140:141, 104:156], LOST)) < 45
     assert len(pixels(lost, COLOURS[0])) == 0
+
+
+def test_what_is_found_again_is_glided_to_and_what_is_tracked_is_drawn_where_it_is():
+    one = followed(Result(BOX, 0.9, False), Result(BOX, 0.1, True))
+    drawn = []
+    for _ in range(12):
+        one.see(Result(BOX + np.array([80, 0, 0, 0]), 0.9, False))
+        drawn.append(one.box[0])
+    assert drawn[0] == 100 and drawn == sorted(drawn) and drawn[-1] == pytest.approx(180, abs=1)
+    assert np.diff(drawn).max() < 80 / 2
+    assert one.trail[0] == (210, 120), "the trail is of where it is"
+    one.see(Result(BOX, 0.9, False))
+    assert one.box[0] == pytest.approx(100, abs=1)
 
 
 def test_objects_have_colours_of_their_own_and_more_than_there_are_colours_can_be_drawn():

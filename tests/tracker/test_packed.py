@@ -118,7 +118,7 @@ def test_other_packed_networks_are_refused(tmp_path):
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_export_writes_one_file_that_tracks(stored, tmp_path, precision):
-    said, = export_packed(stored, tmp_path / "tracker.packed", precision)
+    said, *_ = export_packed(stored, tmp_path / "tracker.packed", precision)
     assert said.startswith(f"{tmp_path}/tracker.packed: {(tmp_path / 'tracker.packed').stat().st_size:,} bytes")
     assert np.isfinite(boxes(load_tracker(tmp_path / "tracker.packed"))).all()
 
@@ -129,10 +129,38 @@ def test_export_needs_a_file_to_write(stored, tmp_path):
 
 
 def test_benchmarks_keep_the_packed_and_the_unpacked_apart(stored, tmp_path):
-    (plain,), (packed,) = (find_trackers(tmp_path, [stored], packed) for packed in (False, True))
-    assert plain.name == packed.name and plain.sha256 != packed.sha256
+    (plain,), (packed,) = (find_trackers(tmp_path, [stored], packed, mark)
+                           for packed, mark in ((False, "-unpacked"), (True, "")))
+    assert (plain.name, packed.name) == ("checkpoint-unpacked", "checkpoint") and plain.sha256 != packed.sha256
+    assert (plain.summary["form"], packed.summary["form"]) == ("torch", "packed")
     assert isinstance(packed.load("cpu").network, PackedTrackerNetwork)
     assert not isinstance(plain.load("cpu").network, PackedTrackerNetwork)
+
+
+def test_a_packed_file_tells_what_it_costs(stored, tmp_path):
+    export_packed(stored, tmp_path / "t.packed", "bf16")
+    (spec,) = find_trackers(tmp_path, [tmp_path / "t.packed"], True)
+    _, checkpoint = load_checkpoint(stored)
+    table = cost_table(build_network(checkpoint.model))
+    assert spec.name == "t" and spec.summary == {
+        "method": "random", "budget": None, "flops_ratio": checkpoint.plan.ratio,
+        "counted_flops": table.counted(checkpoint.plan.full), "fp_flops": table.total,
+        "params_1bit": table.params_1bit(checkpoint.plan.full),
+        "params_32bit": table.params_32bit(checkpoint.plan.full),
+        "bytes": (tmp_path / "t.packed").stat().st_size, "form": "packed, bf16"}
+
+
+def test_a_packed_file_runs_in_no_other_form(stored, tmp_path):
+    export_packed(stored, tmp_path / "t.packed")
+    with pytest.raises(TrackerError, match=r"--no-packed: .*t.packed is a packed tracker .* name the checkpoint"):
+        choose_packed(False, "cpu", [stored, tmp_path / "t.packed"])
+    assert choose_packed(False, "cpu", [stored]) is False
+
+
+def test_a_folder_of_graphs_is_no_checkpoint(tmp_path):
+    (tmp_path / "search.onnx").touch()
+    with pytest.raises(CheckpointError, match=r"a folder of ONNX graphs, which .*load_onnx_tracker takes in Python"):
+        load_tracker(tmp_path, packed=True)
 
 
 @pytest.mark.parametrize(("wanted", "device", "packed"), [(None, "cuda", False), (False, "cpu", False),

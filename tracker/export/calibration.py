@@ -16,6 +16,7 @@ from tracker.localize import Target, template_region
 from tracker.models import Network
 
 PAIRS = 96
+JUDGED = 20
 _JITTER = 0.25  # of the template region's side, either way, between two frames
 
 
@@ -42,9 +43,20 @@ def calibration_examples(root: Path | None, network: Network, crops: int, count:
             for place in np.linspace(0, len(sequences), count, endpoint=False).astype(int)]
 
 
-def _sequences(root: Path | None) -> list[Sequence]:
+def judging_sequences(root: Path | None, count: int = JUDGED) -> list[Sequence]:
+    """Sequences that tell what int8 does to a tracker, spread evenly over the folder's ``val``, or else ``train``.
+
+    Raises:
+        DataError: no such folder.
+    """
+    sequences = [one for one in _sequences(root, ("val", "train")) if has_area(one.boxes[:1])[0]]
+    places = np.linspace(0, len(sequences), min(count, len(sequences)), endpoint=False).astype(int)
+    return [sequences[place] for place in places]
+
+
+def _sequences(root: Path | None, splits: tuple[str, ...] = ("train", "val")) -> list[Sequence]:
     root = root or synthetic.ensure(synthetic.default_root())
-    split = next((name for name in ("train", "val") if (root / name).is_dir()), "train")
+    split = next((name for name in splits if (root / name).is_dir()), "train")
     sequences = [one for one in got10k.load(root, split) if (has_area(one.boxes) & one.visible).sum() > 1]
     if not sequences:
         raise DataError(f"{root / split}: no sequence shows its target twice; name another folder with --calibration")

@@ -1,22 +1,30 @@
-"""What `tools/export.py` does once its arguments are read: one function a format, each returning lines to print."""
+"""What `b2track export` does once its arguments are read: one function a format, each returning lines to print."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
-from b2nn.packed import save
-from tracker.checkpoint import load_checkpoint
+from b2nn.packed import PackedNetwork, save
+from datasets.sequence import Sequence as Frames
+from tracker.checkpoint import Checkpoint, load_checkpoint
 from tracker.errors import TrackerError
-from tracker.export.calibration import Example, calibration_examples
+from tracker.export.calibration import calibration_examples, judging_sequences
 from tracker.export.onnx_check import check_graphs
 from tracker.export.onnx_graphs import export_graphs, write_graphs
 from tracker.export.onnx_int8 import integer_convs, quantize_graphs, relative_error
+from tracker.export.packed_check import Crops, check_packed, noise, relative_errors
 from tracker.models import Network
-from tracker.packed import pack_network
+from tracker.online import SiameseTracker
+from tracker.packed import PackedTrackerNetwork, pack_network
 
+KEPT = 0.99
+"""Of float32's success, what int8 must keep to be written where no precision is named."""
+Success = Callable[[SiameseTracker, Sequence[Frames]], float]
 _PACKED_EXAMPLES = 48
+_CHECKED = 8  # of them
 _HELD_OUT = 16  # examples on which the error of int8 is measured, not calibrated
 
 
@@ -55,28 +63,58 @@ def export_onnx_int8(checkpoint: Path, out: Path, any_batch: bool = False,
             f"root mean square error against float32: {told}"]
 
 
-def export_packed(checkpoint: Path, out: Path, fp_precision: str = "float32",
-                  calibration: Path | None = None) -> list[str]:
-    """Write the packed network in one file; int8 is calibrated as that of ONNX is.
+def export_packed(checkpoint: Path, out: Path, fp_precision: str | None = None, calibration: Path | None = None,
+                  success: Success | None = None) -> list[str]:
+    """Write the packed network in one file, once it agrees with the unpacked one.
+
+    int8 is calibrated as that of ONNX is.
+
+    Args:
+        fp_precision: one of `b2nn.packed.precision.FP_PRECISIONS`. None: int8 where there is `calibration` and it keeps
+            `KEPT` of float32's success there, else float32.
+        success: of a tracker on sequences, 0..1.
 
     Raises:
-        TrackerError, DataError: as `export_onnx_int8`, or `out` is a folder.
+        TrackerError, DataError: as `export_onnx_int8`, or `out` is a folder, or the networks differ.
         B2nnError: something that has no packed form.
     """
     if out.is_dir() or not out.parent.is_dir():
         raise TrackerError(f"--out {out}: a packed tracker is one file in a folder that exists, such as tracker.packed")
     network, stored = load_checkpoint(checkpoint)
-    examples = [tuple(map(torch.from_numpy, one)) for one in _crops(network, fp_precision, calibration)]
-    packed = pack_network(network, stored, fp_precision, examples or None)
+    precision = fp_precision or ("int8" if calibration else "float32")
+    examples = _crops(network, precision, calibration)
+    plain = packed = pack_network(network, stored)
+    lines = check_packed(network, plain, examples[::len(examples) // _CHECKED] if examples else noise(network)).lines()
+    if precision != "float32":
+        packed = pack_network(network, stored, precision, examples or None)
+        errors = relative_errors(network, packed, examples or noise(network))
+        told = ", ".join(f"{name} {error:.1%}" for name, error in errors.items())
+        lines.append(f"root mean square error of {precision} against the unpacked network: {told}")
+    if precision == "int8" and success:
+        kept, line = _judged(plain, packed, stored, calibration, success)
+        packed = packed if kept or fp_precision else plain
+        lines += [line, *([] if fp_precision else [f"so {packed.metadata['fp_precision']} is written"])]
     save(out, packed)
     size, full = out.stat().st_size, 4 * sum(parameter.numel() for parameter in network.parameters())
-    return [f"{out}: {size:,} bytes, {size / full:.1%} of the parameters in float32"]
+    return [f"{out}: {size:,} bytes, {size / full:.1%} of the parameters in float32", *lines]
 
 
-def _crops(network: Network, fp_precision: str, calibration: Path | None) -> list[Example]:
+def _judged(plain: PackedNetwork, packed: PackedNetwork, stored: Checkpoint, calibration: Path | None,
+            success: Success) -> tuple[bool, str]:
+    """Whether int8 keeps as much of the success as it must, and what to say of it."""
+    sequences = judging_sequences(calibration)
+    before, after = (success(SiameseTracker(PackedTrackerNetwork(one), stored.tracking), sequences)
+                     for one in (plain, packed))
+    kept = after >= KEPT * before
+    return kept, (f"success on {len(sequences)} sequences of {sequences[0].dataset}: int8 {after:.3f}, float32 "
+                  f"{before:.3f}: {'within' if kept else 'it loses more than'} {1 - KEPT:.0%}")
+
+
+def _crops(network: Network, fp_precision: str, calibration: Path | None) -> list[Crops]:
     if fp_precision != "int8":
         return []
-    return calibration_examples(calibration, network, 1, _PACKED_EXAMPLES)
+    examples = calibration_examples(calibration, network, 1, _PACKED_EXAMPLES)
+    return [(torch.from_numpy(template), torch.from_numpy(search)) for template, search in examples]
 
 
 def _require_folder(out: Path) -> None:

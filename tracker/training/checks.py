@@ -46,7 +46,7 @@ def check(job: Job) -> None:
         if "exhaustive" in job.methods:
             table = cost_table(build_network(config.model)).split(granularity(config))
             exhaustive.check(table, strategy_options(config, "exhaustive"))
-    table = budget_table(build_network(job.config.model), job.metric)
+    table = budget_table(build_network(job.config.model), job.metric, job.latency_precision)
     for budget in job.budgets:
         if any(job.needs_budget(method) and not job.searches_width(method) for method in job.methods):
             check_budget(table, budget)
@@ -90,6 +90,9 @@ def _check_options(job: Job) -> None:
             if given:
                 raise TrackerError(f"--width: is searched along with a plan, for networks of several sizes; leave it "
                                    f"or {option} out")
+    if job.latency_precision != "float32" and job.metric != "latency":
+        raise TrackerError(f"--latency-precision {job.latency_precision}: of --budget-metric latency only, not of "
+                           f"{job.metric}; leave it out")
     if job.metric != "flops":
         for option, given in (("--width", job.widths), ("--method pruned", method == "pruned"),
                               ("--baselines (random alone: --method random)", "pruned" in job.methods)):

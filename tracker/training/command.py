@@ -22,12 +22,12 @@ from tracker.training.job import BASELINES, Job
 from tracker.training.pipeline import check, train
 
 
-def train_from_options(budget: list[float] | None, budget_metric: str, method: str, baselines: bool, config: str,
-                       got10k: Path | None, lasot: Path | None, images: Path | None, synthetic: bool,
-                       objects: Path | None, masks: Path | None, lmdb: Path | None, work_dir: Path | None,
-                       plan: Path | None, full_precision: Path | None, width: list[float] | None,
-                       pretrained: Path | None, teacher: str | None, teacher_weights: Path | None,
-                       resume: bool, seed: int, device: str | None,
+def train_from_options(budget: list[float] | None, budget_metric: str, latency_precision: str, method: str,
+                       baselines: bool, config: str, got10k: Path | None, lasot: Path | None, images: Path | None,
+                       synthetic: bool, objects: Path | None, masks: Path | None, lmdb: Path | None,
+                       work_dir: Path | None, plan: Path | None, full_precision: Path | None,
+                       width: list[float] | None, pretrained: Path | None, teacher: str | None,
+                       teacher_weights: Path | None, resume: bool, seed: int, device: str | None,
                        cfg_options: list[str]) -> list[Path]:
     """Check the options, open or build the caches, train; returns the run directories.
 
@@ -45,7 +45,8 @@ def train_from_options(budget: list[float] | None, budget_metric: str, method: s
     lessons = (teacher, teacher_weights) if teacher else None
     job = Job(settings, methods, tuple(dict.fromkeys(budget or ())), work_dir or Path("work_dirs") / Path(config).stem,
               seed=seed, plan=plan, pretrained=pretrained, teacher=lessons, resume=resume,
-              full_precision=full_precision, widths=tuple(width or ()), metric=budget_metric)
+              full_precision=full_precision, widths=tuple(width or ()), metric=budget_metric,
+              latency_precision=latency_precision)
     check(job)
     if device:
         require_device(device)

@@ -42,6 +42,7 @@ class Job:
         full_precision: run directory or checkpoint of a full-precision tracker to start from; None trains one.
         widths: of the backbone, to search along with the plan; empty for the configuration's own.
         metric: what budgets are shares of, see `tracker.budget_metrics`.
+        latency_precision: what layers in full precision will run in, where the metric is latency.
     """
 
     config: Config
@@ -59,6 +60,7 @@ class Job:
     full_precision: Path | None = None
     widths: tuple[float, ...] = ()
     metric: str = "flops"
+    latency_precision: str = "float32"
 
     def searches_width(self, method: str) -> bool:
         """Whether the width is searched along with the plan of `method`; `pruned` has no plan."""
@@ -75,10 +77,10 @@ class Job:
         return method in NEEDS_BUDGET or self.searches_width(method)
 
     def run_name(self, method: str, budget: float | None) -> str:
-        """Name of the run directory, such as ``mixbin-0.3``, ``mixbin-0.3-memory`` or ``mixbin-0.3-width``."""
+        """Name of the run directory, such as ``mixbin-0.3``, ``mixbin-0.3-latency-int8`` or ``mixbin-0.3-width``."""
         name = method if budget is None else f"{method}-{budget:g}"
         if budget is not None and self.metric != "flops":
-            name += f"-{self.metric}"
+            name += f"-{self.metric}" + f"-{self.latency_precision}" * (self.latency_precision != "float32")
         return f"{name}-width" if self.searches_width(method) else name
 
 

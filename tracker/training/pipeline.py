@@ -90,7 +90,7 @@ def _train(job: Job, method: str, budget: float | None, run: RunFolder,
         else:
             teacher, table = teachers[None], reference
             metric = "flops" if budget is None else job.metric
-            costs = budget_table(build_network(job.config.model), metric)
+            costs = budget_table(build_network(job.config.model), metric, job.latency_precision)
             found = find_plan(job, method, budget, run.path / "search", f"{name} search", costs, teacher)
             plan = found.plan
             if metric != "flops":

@@ -76,7 +76,7 @@ def state_file(job: Job, method: str, teacher: Network) -> Path:
     """Where searches by `method` from these weights keep what they worked out, whatever their budget."""
     config = run_config(job, method, None)
     facts = {name: plain(field_of(config, name)) for name in ALL_SECTIONS}
-    for own in ("method", "budget", "metric", "widths"):
+    for own in ("method", "budget", "metric", "latency_precision", "widths"):
         facts["run"].pop(own, None)
     digest = hashlib.sha256(json.dumps([facts, fingerprint(teacher)], sort_keys=True).encode()).hexdigest()
     return job.work_dir / "searches" / f"{method}-{digest[:12]}.jsonl"

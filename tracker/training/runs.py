@@ -109,6 +109,8 @@ def run_config(job: Job, method: str, budget: float | None) -> Config:
     )
     if job.metric != "flops" and budget is not None:
         config.run.metric = job.metric
+        if job.latency_precision != "float32":
+            config.run.latency_precision = job.latency_precision
     if job.full_precision:
         config.run.full_precision = origin(job.full_precision)
     if job.searches_width(method):

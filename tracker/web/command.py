@@ -50,7 +50,7 @@ def run_web(options: WebOptions) -> None:
     if options.videos and not options.videos.is_dir():
         raise TrackerError(f"--videos {options.videos}: no such folder")
     require_device(options.device)
-    packed = choose_packed(options.packed, options.device)
+    packed = choose_packed(options.packed, options.device, options.checkpoints)
     choices = find_choices(Path("work_dirs"), options.checkpoints, options.device, packed)
     token = None if is_loopback(options.host) else secrets.token_urlsafe(12)
     with scratch_folder() as scratch:

@@ -1,4 +1,4 @@
-/* One step of a packed network. Mirrored field by field by `Step` in b2nn/packed/native.py; BK_ABI counts changes.
+/* One step of a packed network. Mirrored field by field by `Step` in b2nn/packed/step.py; BK_ABI counts changes.
 
 Maps are NHWC with a physical border. A step knows them as the address of the first physical pixel (of the view's first
 channel), the distance from pixel to pixel, and tables of pixel numbers: nothing here knows heights, widths or strides.

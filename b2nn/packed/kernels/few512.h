@@ -1,5 +1,7 @@
 /* AVX-512: float convs of few outputs, as predictions are. Vectors of 16 outputs would be all but empty, so vectors run
 along the input channels, and are summed up at the end. */
+#pragma once
+#include "common512.h"
 
 #define FEW_PIXELS 24 /* in a block: a multiple of every NP */
 

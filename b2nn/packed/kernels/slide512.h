@@ -1,5 +1,7 @@
 /* AVX-512: depthwise convs and correlations whose windows move on by one pixel. Loads bound these, so a pixel is loaded
 once for all outputs of a row that it takes part in, and the weights of a kernel row stay in registers. */
+#pragma once
+#include "conv512.h"
 
 #define SLIDE 8 /* output pixels */
 

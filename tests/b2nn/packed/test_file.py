@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zlib
 
 import pytest
@@ -15,7 +16,7 @@ from torch import nn
 
 from b2nn import BinaryConv2d, Recipe
 from b2nn.errors import B2nnError, PackedFileError
-from b2nn.packed import load, pack, save
+from b2nn.packed import functions, load, pack, save
 from b2nn.packed.file import from_bytes, is_packed, to_bytes
 
 
@@ -109,10 +110,64 @@ def test_a_missing_file_is_one_clear_line(tmp_path):
     (lambda header: header["tensors"][0].__setitem__(2, 10**9), "holds no packed network"),
     (lambda header: header["tensors"][0].__setitem__(1, [-1]), "holds no packed network"),
     (lambda header: header.pop("metadata"), "holds no packed network"),
+    (lambda header: header["programs"]["forward"]["steps"].insert(0, {"TorchStep": {
+        "result": "y", "name": "torch.add", "args": {"tuple": [1, 2]}, "kwargs": {"dict": {"out": {"tensor": 0}}}}}),
+     "to write to its arguments"),
 ])
 def test_crafted_files_run_nothing(content, change, message):
     with pytest.raises(PackedFileError, match=message):
         from_bytes(crafted(content, change))
+
+
+NUMBERS = st.one_of(st.integers(-3, 3), st.sampled_from([2**15 + 1, 2**31, 2**63, 1.5, True, None, "x", [], {}]))
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_any_other_number_in_a_header_is_refused_or_harmless(content, data):
+    """Whatever a header says, loading it and running what it loads ends in a result or in our own error."""
+    def change(header):
+        item, places = header, data.draw(st.integers(3, 12))
+        for _ in range(places):
+            keys = sorted(item) if isinstance(item, dict) else range(len(item))
+            key = data.draw(st.sampled_from(list(keys)))
+            if not isinstance(item[key], dict | list) or not item[key]:
+                break
+            item, owner = item[key], item
+        else:
+            item = owner
+        item[key] = data.draw(NUMBERS)
+
+    try:
+        network = from_bytes(crafted(content, change))
+        network(torch.randn(1, 3, 9, 9))
+    except B2nnError:
+        pass
+
+
+@pytest.mark.parametrize(("header", "message"), [
+    (b" " * (65 * 2**20), "larger than any network's"), (b"[" * 100_000, "holds no packed network")])
+def test_headers_that_take_all_memory_are_refused(header, message):
+    packed = zlib.compress(header)
+    hashed = b"%d\n" % len(packed) + packed
+    with pytest.raises(PackedFileError, match=message):
+        from_bytes(b"b2nn.packed 1 " + hashlib.sha256(hashed).hexdigest().encode() + b" " + hashed)
+
+
+def test_the_functions_of_files_neither_write_nor_reach_outside():
+    assert not [name for name in functions.names() if name.endswith("_") and not name.startswith("operator.")]
+    assert not functions.names() & {f"method.{name}" for name in (
+        "data_ptr", "storage", "numpy", "apply", "as_strided", "resize", "cuda", "pin_memory", "stride")}
+    assert not [name for name in functions.names() if any(part in name for part in ("file", "load", "save", "hook"))]
+
+
+def test_places_that_are_no_files_are_one_clear_line(content, tmp_path):
+    network = from_bytes(content)
+    with pytest.raises(PackedFileError, match="cannot be read"):
+        load(tmp_path)
+    for path, message in ((tmp_path / "none" / "net.packed", "make the folder"), (tmp_path, "is a folder")):
+        with pytest.raises(B2nnError, match=message):
+            save(path, network)
 
 
 def test_layers_that_no_file_can_hold_are_named(tmp_path):
@@ -123,3 +178,14 @@ def test_layers_that_no_file_can_hold_are_named(tmp_path):
     with pytest.raises(B2nnError, match=r"layer '1' \(Branching\)"):
         save(tmp_path / "net.packed", pack(nn.Sequential(nn.Conv2d(3, 8, 1), Branching())))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_files_have_the_permissions_that_the_users_umask_gives(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        save(tmp_path / "n.packed", pack(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1))))
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert (tmp_path / "n.packed").stat().st_mode & 0o777 == 0o666 & ~mask

@@ -1,6 +1,7 @@
 """Finding the kernels, choosing a level, threads and forks, and doing without a compiler."""
 
 import ctypes
+import ctypes.util
 import os
 import subprocess
 import sys
@@ -84,6 +85,25 @@ def test_a_file_that_is_no_library_is_warned_of_once(again, monkeypatch, tmp_pat
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize(("file", "message"), [
+    (ctypes.util.find_library("m"), "is a library, but not of these kernels"), ("none.so", "which is no file")])
+def test_a_library_of_something_else_is_named(again, monkeypatch, file, message):
+    loaded = next((line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if str(file) in line),
+                  str(file))
+    monkeypatch.setenv("B2NN_LIBRARY", loaded)
+    with pytest.warns(UserWarning, match=message) as seen:
+        assert library() is None
+    assert seen[0].filename == __file__
+
+
+def test_threads_are_those_of_the_libgomp_that_torch_has_loaded():
+    if library() is None or not sys.platform.startswith("linux"):
+        pytest.skip("needs compiled kernels")
+    run = python("import torch, b2nn.packed.library as l; l.library(); print(*{line.split()[-1] for line in "
+                 "open('/proc/self/maps') if 'libgomp' in line})")
+    assert len(run.stdout.split()) == 1 and run.stdout.strip() == module._torchs_openmp()
+
+
 def test_a_child_of_a_fork_runs_on_one_thread_and_does_not_hang():
     if library() is None:
         pytest.skip("needs compiled kernels")
@@ -93,9 +113,10 @@ torch.set_num_threads(2)
 packed = PackedConv2d(BinaryConv2d(64, 128, 3, padding=1).eval())
 x = torch.randn(1, 64, 64, 64)
 wanted = packed(x)
+torch.nn.functional.conv2d(x, torch.randn(64, 64, 3, 3))
 child = os.fork()
 if child == 0:
-    torch.set_num_threads(1)  # torch's own pool does not survive a fork either
+    torch.nn.functional.conv2d(x, torch.randn(64, 64, 3, 3))  # torch's own pool does not survive a fork either
     from b2nn.packed.library import library
     from b2nn.packed.ops import _prepared
     [ready.steps(2) for ready in _prepared.values()]

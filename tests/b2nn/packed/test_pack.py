@@ -132,7 +132,7 @@ def test_correlations_of_channels_take_in_what_follows():
             cut = templates[:images, :, :size, :size]
             assert_equal(packed, model, cut, x[:images], method="respond")
     assert_equal(packed, model, x[:, :, :9, :9], x[:, :, :9, :9], method="respond")
-    with pytest.raises(RuntimeError):
+    with pytest.raises(B2nnError, match=r"cannot take .*kernel float32 \(1, 16, 8, 8\)"):
         packed.respond(templates[:1, :16], x[:1])
     program = recognised(packed.programs["respond"])
     assert [type(step) for step in program.steps] == [Correlate, *[Conv] * 4]

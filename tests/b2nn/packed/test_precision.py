@@ -69,6 +69,8 @@ def test_ranges_are_chosen_by_the_error_they_cause():
 @pytest.mark.parametrize(("options", "message"), [
     (dict(calibration=images(1)), "calibration has 1 inputs"),
     (dict(calibration=images(4), forward=lambda network, inputs: None), "returned no tensor"),
+    (dict(calibration=[torch.randn(1, 3, 8, 8)] * 4), "each input is a tuple of the arguments"),
+    (dict(calibration=[(torch.randn(1, 4, 8, 8),)] * 4), r"fails on an input of shapes \[\(1, 4, 8, 8\)\]: conv"),
 ])
 def test_calibrations_that_are_refused(model, options, message):
     with pytest.raises(B2nnError, match=message):

@@ -1,10 +1,12 @@
 """Success is joined by what was evaluated, and what has none is named."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from datasets.errors import DataError
+from eval.benchmarking import success
 from eval.benchmarking.rows import make_rows
 from eval.benchmarking.success import draw, read_scores
 
@@ -45,6 +47,20 @@ def test_the_plot_names_what_it_lacks(tmp_path, fp_and_mix, rows):
     notes = draw(rows, fp_and_mix, scores, tmp_path / "plot.png")
     assert notes == ["Not in the plot, for otb has no success of them: mix, packed, int8."]
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_tracker_has_one_colour_and_each_runtime_its_marker(tmp_path, fp_and_mix, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(success, "_points", lambda axes, name, points, look: drawn.append((name, len(points), look)))
+    legends = []
+    monkeypatch.setattr(success, "_legends", lambda figure, looks, runtimes: legends.append((list(looks), runtimes)))
+    racers = [replace(one, digests=("aa",)) for one in fp_and_mix]
+    samples = {(place, part): [0.01, 0.02] for place in range(3) for part in ("network", "update")}
+    draw(make_rows(racers, samples, 1), racers, read_scores([write(tmp_path / "a.json", ("aa", 0.6))]),
+         tmp_path / "plot.png")
+    (fp, mix) = drawn
+    assert fp[:2] == ("fp", 1) and mix[:2] == ("mix", 2) and fp[2] != mix[2]
+    assert legends == [(["fp", "mix"], ["torch", "packed"])]
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path, fp_and_mix, rows):

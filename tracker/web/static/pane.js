@@ -1,7 +1,7 @@
 // One tracker's view: the frame, and over it the box as the tracker says that it is.
 import { between } from "./boxes.js";
 
-const GLIDE_MS = 350; // a target found again is not jumped to
+const GLIDE_MS = 350; // nothing jumps where a target is lost or found again
 const TRAIL = 24;
 
 export class Pane {
@@ -61,9 +61,9 @@ export class Pane {
 
   /** Take over what the tracker says of a frame: box, score, lost, ms. */
   update(lane, frame, first) {
-    const found = this.lane?.lost && !lane.lost;
-    if (found) this.glide = { from: this.drawnBox(), start: performance.now() };
-    if (lane.lost || found) this.trail = [];
+    const turned = this.lane && this.lane.lost !== lane.lost;
+    if (turned) this.glide = { from: this.drawnBox(), start: performance.now() };
+    if (lane.lost || turned) this.trail = [];
     this.lane = lane;
     if (!lane.lost) this.trail = [...this.trail.slice(1 - TRAIL), centre(lane.box)];
     // The time of the first frame is that of `init`.
