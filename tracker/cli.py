@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
+
+LIVE_THREADS = ("opening", "newest frames")
+"""Names of daemon threads that wait for a camera or stream."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,15 +29,28 @@ def run(command: Callable[[], int | None]) -> None:
     Errors that a user can mend end with one line and 2, Ctrl-C with 130; everything else keeps its traceback.
     """
     try:
-        sys.exit(command() or 0)
+        code = command() or 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        code = 130
     except Exception as error:
         if not isinstance(error, (ImportError, OSError, *_classes_of_ours())):
             raise
         print(f"error: {' '.join(_message(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process; at once where a thread still waits for a camera or stream.
+
+    Python cannot end such a thread, and hangs or crashes when it takes the decoder apart under it.
+    """
+    if any(thread.name in LIVE_THREADS for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _classes_of_ours() -> tuple[type[Exception], ...]:

@@ -5,8 +5,8 @@
     b2track track --source rtsp://user:password@192.168.1.9/stream --out tracked.mp4
 
 In the window: Space holds the video and goes on, the mouse draws a box on the held picture, R draws an object's box
-anew, N adds an object, S keeps a snapshot, Q ends. `b2track serve`, or `tools/demo.py --web`, does it in a browser;
-`tools/demo.py --web --help` lists the options of that.
+anew, N adds an object, S keeps a snapshot, Q ends. `b2track serve`, or `tools/demo.py --web`, does it in a browser and
+has its own options: add --help.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from tracker.web.videos import SUFFIXES
+
 KEPT_RUNS = 4
 
 
@@ -31,7 +33,7 @@ class Shelf:
         taken = {path.stem for path in chain(*self._runs)}
         stems = []
         for tracker in trackers:
-            name = _file_name(f"{Path(source).stem}-{tracker}")
+            name = _file_name(f"{_stem(source)}-{tracker}")
             stems.append(next(each for again in count(1) if (each := name + f"-{again}" * (again > 1)) not in taken))
             taken.add(stems[-1])
         return [folder / stem for stem in stems]
@@ -52,6 +54,12 @@ class Shelf:
         """What the page is told of the files, those of the last run first."""
         return [{"name": path.name, "bytes": path.stat().st_size, "url": f"{address}/{path.name}"}
                 for path in chain(*self._runs)]
+
+
+def _stem(source: str) -> str:
+    """The name of a video's file without its type; a camera's name has none."""
+    path = Path(source)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
 
 
 def _file_name(name: str) -> str:
