@@ -53,9 +53,9 @@ class Controls:
             self.paused = True
 
     def press(self, x: float, y: float) -> None:
-        """The mouse button goes down at a pixel of the frame."""
-        if self.paused:
-            self.dragged = (x, y, x, y)
+        """The mouse button goes down at a pixel of the frame, which holds the video."""
+        self.paused = True
+        self.dragged = (x, y, x, y)
 
     def move(self, x: float, y: float) -> None:
         """The mouse is elsewhere."""
@@ -87,7 +87,7 @@ class Controls:
     def message(self) -> str:
         """What can be done now, in a line."""
         if not self.paused:
-            return "" if self.objects else "Space holds the picture, to draw a box on it"
+            return "" if self.objects else "Space or the mouse button holds the picture, to draw a box on it"
         name = f"object {self.current + 1}"
         if self.drawn:
             return f"Space starts. Draw again to correct {name}, N for another"

@@ -12,6 +12,7 @@ import numpy as np
 from datasets.opencv import cv2
 from tracker.controls import KEYS, Controls
 from tracker.errors import TrackerError
+from tracker.newest import NewestFrames
 from tracker.overlay import COLOURS, PAPER, Followed, dashed, draw, text_size, write_text
 from tracker.video import Source
 
@@ -38,6 +39,7 @@ class Window:
         self._period = 0.0 if source.live else 1 / source.fps
         self._due = 0.0
         self._note = ""
+        self._boxes: list[np.ndarray] = []
 
     def __enter__(self) -> Window:
         # Without Qt's tool bar and menu, and pixel for pixel, so that the mouse is where it seems to be.
@@ -65,17 +67,22 @@ class Window:
                 drawn = controls.take_drawn()
                 return frame, [drawn[number] for number in sorted(drawn)]
             if not controls.paused:
-                following = next(self._source.rest, None)
-                if following is None:
+                following = self._following()
+                if following is not None:
+                    frame = following
+                elif not isinstance(self._source.rest, NewestFrames) or self._source.rest.ended:
                     break
-                frame = following
         raise TrackerError("--init-box: none given and none drawn in the window")
+
+    def _following(self) -> np.ndarray | None:
+        rest = self._source.rest
+        return rest.take(_HOLD_MS / 1000) if isinstance(rest, NewestFrames) else next(rest, None)
 
     def attend(self, frame: np.ndarray, objects: Sequence[Followed], seconds: float,
                stopped: Callable[[], bool]) -> tuple[dict[int, np.ndarray], bool]:
         """As `tracker.video.Screen`."""
         controls = self.controls
-        controls.objects = len(objects)
+        controls.objects, self._boxes = len(objects), [each.result.box for each in objects]
         self._number += 1
         picture = draw(frame, objects, seconds, self.zoom)
         while True:
@@ -126,11 +133,21 @@ class Window:
         picture, zoom = picture.copy(), self.zoom
         for number, box in self.controls.drawn.items():
             dashed(picture, tuple(int(value * zoom) for value in box), COLOURS[number % len(COLOURS)], 2)
+        marked = self._marked()
+        if marked is not None:
+            x, y, w, h = (int(value * zoom) for value in marked)
+            cv2.rectangle(picture, (x - 4, y - 4), (x + w + 4, y + h + 4), PAPER, 1)
         hand = self.controls.box_in_hand()
         if hand is not None:
             x, y, w, h = (int(value * zoom) for value in hand)
             cv2.rectangle(picture, (x, y), (x + w, y + h), COLOURS[self.controls.current % len(COLOURS)], 2)
         cv2.imshow(self.title, np.vstack((picture, self._bar(picture.shape[1]))))
+
+    def _marked(self) -> np.ndarray | None:
+        """The box of the object that the next one drawn is for, while there is something to tell apart."""
+        controls = self.controls
+        several = controls.paused and len(self._boxes) > 1
+        return self._boxes[controls.current] if several and controls.current < len(self._boxes) else None
 
     def _bar(self, width: int) -> np.ndarray:
         """Two lines: what can be done, and the keys."""
@@ -139,7 +156,7 @@ class Window:
         x, base = _GAP, _LINE + 20
         for key, name in KEYS:
             if key == "Space" and self.controls.paused:
-                name = "go on"
+                name = "go on" if self.controls.objects else "start"
             cap, height = text_size(key, _TEXT)
             cv2.rectangle(bar, (x, base - height - 6), (x + cap + 10, base + 6), _CAP, cv2.FILLED)
             write_text(bar, key, (x + 5, base), _TEXT, PAPER)

@@ -146,3 +146,10 @@ def test_the_line_says_what_can_be_done(controls):
 def test_boxes_are_arrays_of_floats(controls):
     drag(controls, 10, 10, 30, 30)
     assert controls.drawn[0].dtype == np.float64
+
+
+def test_the_mouse_button_holds_a_running_video(controls):
+    start(controls, 1)
+    assert not controls.paused
+    drag(controls, 10, 10, 40, 40)
+    assert controls.paused and controls.drawn[0].tolist() == [10, 10, 30, 30]

@@ -1,5 +1,7 @@
 """The online tracker around a network that always knows the answer."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -110,3 +112,12 @@ def test_frames_that_are_no_images_are_refused(tiny_network):
 def test_unknown_tracking_options_are_named(tiny_network):
     with pytest.raises(TrackerError, match=r"tracking\.speed"):
         SiameseTracker(tiny_network, {"speed": 1})
+
+
+def test_it_says_what_it_is_and_refuses_to_be_pickled(red_detector):
+    tracker = SiameseTracker(red_detector)
+    assert "no target yet" in repr(tracker) and "torch, cpu" in repr(tracker)
+    tracker.init(red_frame((60, 50, 40, 30)), (60, 50, 40, 30))
+    assert repr(tracker).endswith(", bgr, tracking>")
+    with pytest.raises(TrackerError, match="load it in each process"):
+        pickle.dumps(tracker)

@@ -16,6 +16,8 @@ from tracker.online import Result, SiameseTracker, load_tracker
 from tracker.ready import READY_MODEL
 from tracker.runs import find_runs
 
+_READY, _READY_NOTE = "ready", "comes with the package"
+
 
 class Tracker(Protocol):
     """What a lane needs of a tracker."""
@@ -55,10 +57,10 @@ def find_choices(work_dir: Path, checkpoints: Sequence[Path], device: str, packe
             choice.make()
         return choices
     runs = sorted(find_runs(work_dir), key=lambda run: run.checkpoint.stat().st_mtime, reverse=True)
-    names = shortest([("ready",), *(tuple(run.name.split("/")) for run in runs)])[1:]
+    names = shortest([(_READY,), *(tuple(run.name.split("/")) for run in runs)])[1:]
     own = [Choice(name, _note(run.summary), _maker(run.checkpoint, device, packed))
            for name, run in zip(names, runs, strict=True)]
-    return [Choice("ready", "comes with the package", _maker(READY_MODEL, "cpu", packed)), *own]
+    return [Choice(_READY, _READY_NOTE, _maker(READY_MODEL, "cpu", packed)), *own]
 
 
 def shortest(paths: Sequence[tuple[str, ...]]) -> list[str]:
@@ -78,6 +80,8 @@ def _ends_with(path: tuple[str, ...], end: str) -> bool:
 
 
 def _named_parts(checkpoint: Path) -> tuple[str, ...]:
+    if checkpoint == READY_MODEL:
+        return (_READY,)
     folders = checkpoint.parent.parts[1:]
     return folders if folders and checkpoint.name == "checkpoint.pth" else (*folders, checkpoint.stem)
 
@@ -98,6 +102,8 @@ def _maker(checkpoint: Path, device: str, packed: bool) -> Callable[[], Tracker]
 
 def _note_beside(checkpoint: Path) -> str:
     """What the summary of its run says, if it is a run's."""
+    if checkpoint == READY_MODEL:
+        return _READY_NOTE
     return next((_note(run.summary) for run in find_runs(checkpoint.parent) if run.checkpoint == checkpoint), "")
 
 

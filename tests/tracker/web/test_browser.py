@@ -176,6 +176,62 @@ def test_two_trackers_side_by_side(page, sequence):
     assert page.locator("#legend li").all_inner_texts() == ["score, matcher", "score, blinker", "overlap of the two"]
 
 
+def legend(page) -> list[str]:
+    return page.locator("#legend li").all_inner_texts()
+
+
+def test_names_are_those_of_the_run_until_the_next_box(page, sequence):
+    page.click("text=target.avi")
+    draw_what_is_seen(page, sequence[1])
+    page.select_option("#first", "blinker")
+    page.check("#compare")
+    until(page, "document.querySelector('#hint').textContent.includes('counts from the next box')")
+    time.sleep(0.3)
+    assert page.inner_text(".pane.a strong") == "matcher" and not page.is_visible(".pane.b")
+    assert legend(page) == ["score, matcher"]
+    page.click("#stop")
+    page.wait_for_selector("#files a")
+    assert legend(page)[0] == "score, blinker"
+    assert page.inner_text("#hint") == "Draw a box around what is to be tracked."
+
+
+def test_a_camera_that_fails_leaves_a_clean_page_and_is_told_in_sight(chromium, serve, numbered_videos):
+    address, _ = serve(videos=numbered_videos, cameras=["93"])
+    page = chromium.new_page(viewport={"width": 390, "height": 700})
+    page.goto(address)
+    page.click("text=target.avi")
+    page.wait_for_selector("#draw:enabled")
+    page.evaluate("scrollTo(0, 9999)")
+    page.click("text=Camera 93")
+    page.wait_for_selector("#message:visible")
+    place = page.locator("#message").bounding_box()
+    assert 0 <= place["y"] < 100
+    assert "--" not in page.inner_text("#message")
+    assert page.is_visible("#empty") and page.evaluate("document.querySelector('.picture').width") == 0
+    page.close()
+
+
+def test_leaving_a_box_undrawn_goes_on_where_it_went_on_before(page):
+    page.click("text=target.avi")
+    page.wait_for_selector("#draw:enabled")
+    page.click("#play")
+    until(page, "document.querySelector('#play').textContent.startsWith('Pause')")
+    page.keyboard.press("b")
+    page.wait_for_selector(".drawing")
+    page.keyboard.press("Escape")
+    until(page, "document.querySelector('#play').textContent.startsWith('Pause')")
+
+
+def test_the_last_box_goes_with_its_frame(page, sequence):
+    page.click("text=target.avi")
+    draw_what_is_seen(page, sequence[1])
+    page.click("#stop")
+    page.wait_for_selector("#files a")
+    assert page.locator(".pane.a .overlay[data-box]").count() == 1
+    page.click("#play")
+    page.wait_for_selector(".pane.a .overlay:not([data-box])")
+
+
 def test_a_target_found_again_is_glided_to(page):
     boxes = page.evaluate("""async () => {
       const { Pane } = await import("./pane.js");
@@ -305,4 +361,5 @@ def test_the_end_of_the_server_is_told(chromium, serve, numbered_videos):
         until_status(page, "ready")
     page.wait_for_selector("#message:visible", timeout=WAIT)
     assert re.search("connection to the server has ended", page.inner_text("#message"))
+    assert page.is_visible("#again")
     page.close()

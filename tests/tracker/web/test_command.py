@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.errors import TrackerError
 from tracker.models import build_network
+from tracker.ready import READY_MODEL
 from tracker.web.command import WebOptions, run_web
 from tracker.web.trackers import find_choices
 
@@ -51,6 +52,7 @@ def test_trackers_are_the_packages_and_the_finished_runs_the_latest_first_or_tho
     assert [(one.name, one.note) for one in find_choices(place / "work_dirs", [], "cpu")] == [
         ("ready", "comes with the package"), ("mixbin-0.3", "mixbin, 30% of the full-precision FLOPs"),
         ("fp", "full precision")]
+    assert [one.name for one in find_choices(place, [READY_MODEL], "cpu")] == ["ready"]
     named = [place / "work_dirs/fp/checkpoint.pth", place / "other/fp/checkpoint.pth"]
     named[1].parent.mkdir(parents=True)
     named[1].write_bytes(named[0].read_bytes())

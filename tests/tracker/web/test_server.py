@@ -74,6 +74,19 @@ def test_a_token_is_part_of_every_address(serve):
     visit(address, visitor, origin=root.rstrip("/"))
 
 
+def test_an_address_with_its_token_but_without_the_last_slash_is_mended(serve):
+    address, _ = serve(token="s3cret")
+    status, headers, _ = fetch(address.rstrip("/"), allow_redirects=False)
+    assert (status, headers["Location"]) == (308, "/s3cret/")
+    assert "<title>" in fetch(address.rstrip("/"))[2]
+
+
+def test_every_loopback_address_is_a_name_of_this_machine(serve):
+    address, _ = serve()
+    for host, status in (("127.0.0.2:1", "200"), ("[::1]:1", "200"), ("192.0.2.1", "403"), ("127.0.0.1.evil", "403")):
+        assert raw(address, "/", host) == status
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://127.0.0.1:1", "garbage", "http://["])
 def test_foreign_pages_can_neither_connect_nor_upload(serve, origin):
     address, server = serve()

@@ -4,7 +4,9 @@ import asyncio
 import csv
 import io
 import struct
+import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 
@@ -16,10 +18,12 @@ from datasets.opencv import cv2
 from eval.boxes import iou
 from tests.tracker.web.conftest import CHOICES, jpeg, visit, wait_until, write_video
 from tracker import opening
+from tracker.errors import OptionError
 from tracker.recording import COLUMNS
 from tracker.video import Source
 from tracker.web.limits import Limits
 from tracker.web.protocol import pack
+from tracker.web.run import Run
 
 VIDEO = "toys/target.avi"
 
@@ -146,6 +150,130 @@ def test_a_camera_of_the_server_gives_its_newest_frame(serve, sequence, monkeypa
         assert len((await page.until("files"))["files"]) == 2
 
     visit(address, visitor)
+
+
+def test_a_camera_that_does_not_answer_keeps_nothing_waiting(serve, monkeypatch):
+    asked, answer = threading.Event(), Future()
+
+    def slow(name):
+        asked.set()
+        return answer.result(20)
+
+    monkeypatch.setattr(opening, "open_source", slow)
+    secret = "rtsp://admin:secret@10.0.0.5/x"
+    address, server = serve(cameras=[secret])
+
+    async def visitor(page):
+        await page.until("hello")
+        for _ in range(2):
+            await page.send("open", kind="camera", name="Camera at 10.0.0.5")
+            assert (await page.until("opening"))["name"] == "Camera at 10.0.0.5"
+            await asyncio.to_thread(asked.wait, 10)
+            await page.send("open", kind="video", name=VIDEO)  # another choice
+            assert (await page.until("source"))["name"] == VIDEO
+        await page.send("open", kind="camera", name="Camera at 10.0.0.5")
+        await page.until("opening")
+        answer.set_exception(OptionError("--source", secret, "cannot be opened"))
+        text = (await page.until("error"))["text"]
+        assert text == "Camera at 10.0.0.5: it cannot be reached, or sends no picture"
+
+    visit(address, visitor)
+    wait_until(lambda: not server.sessions)
+
+
+def test_a_new_box_goes_on_in_the_same_recording(serve, sequence):
+    frames, boxes = sequence
+    address, _ = serve()
+
+    async def visitor(page):
+        await tracked(page, boxes[0])
+        await page.send("pause")
+        await page.until("state", playing=False)
+        held = page.pictures[-1]["frame"]
+        await page.send("select", box=[5, 5, 20, 20])
+        files = (await page.until("files"))["files"]  # at the end of the video
+        async with aiohttp.ClientSession() as client, client.get(address + files[1]["url"]) as answer:
+            rows = list(csv.DictReader(io.StringIO(await answer.text())))
+        assert [int(row["frame"]) for row in rows] == list(range(len(frames)))
+        assert [float(rows[held][side]) for side in "xywh"] == [5, 5, 20, 20]
+
+    visit(address, visitor)
+
+
+def test_the_run_names_its_trackers_and_others_begin_another_recording(serve, sequence):
+    address, _ = serve()
+
+    async def visitor(page):
+        await tracked(page, sequence[1][0])
+        await page.send("choose", names=["blinker", "blinker"])
+        assert (await page.until("chosen"))["names"] == ["blinker", "blinker"]
+        await page.send("pause")
+        await page.until("state", playing=False)
+        assert [lane["name"] for lane in page.pictures[-1]["lanes"]] == ["matcher"]
+        await page.send("select", box=list(sequence[1][page.pictures[-1]["frame"]]))
+        assert [one["name"] for one in (await page.until("files"))["files"]] == ["target-matcher.mp4",
+                                                                                 "target-matcher.csv"]
+        await page.until("state", tracking=True)
+        assert [lane["name"] for lane in page.pictures[-1]["lanes"]] == ["blinker", "blinker (2)"]
+        await page.send("stop")
+        names = [one["name"] for one in (await page.until("files"))["files"]]
+        assert names[::2] == ["target-blinker.mp4", "target-blinker-2.mp4", "target-matcher.mp4"]
+
+    visit(address, visitor)
+
+
+def test_a_tracker_that_does_not_load_leaves_the_one_in_use(serve):
+    address, _ = serve()
+
+    async def visitor(page):
+        await page.until("hello")
+        await page.send("choose", names=["nobody"])
+        assert (await page.until("chosen"))["names"] == ["matcher"]
+        assert "no such tracker" in (await page.until("error"))["text"]
+
+    visit(address, visitor)
+
+
+def test_frames_too_small_to_track_are_told_and_leave_nothing(serve, sequence, caplog):
+    address, server = serve()
+
+    async def visitor(page):
+        await page.until("hello")
+        await page.send("open", kind="device")
+        await page.until("source")
+        await page.push(0, jpeg(np.zeros((1, 1, 3), np.uint8)), box=[0, 0, 1, 1])
+        assert "1x1; that is too small to track anything" in (await page.until("error"))["text"]
+        await page.push(1, jpeg(sequence[0][0]), box=list(sequence[1][0]))
+        assert (await page.until("result"))["lanes"]
+
+    visit(address, visitor)
+    wait_until(lambda: not server.sessions)
+    assert not list(server.scratch.iterdir()) and not caplog.text
+
+
+def test_frames_of_a_camera_that_is_not_the_source_are_left_alone(serve, sequence):
+    address, _ = serve()
+
+    async def visitor(page):
+        await opened(page)
+        await page.push(0, jpeg(sequence[0][0]), box=list(sequence[1][0]))
+        await page.send("pause")
+        assert not (await page.until("state"))["tracking"]
+
+    visit(address, visitor)
+
+
+def test_a_session_is_cleared_whatever_fails(serve, sequence, monkeypatch, caplog):
+    address, server = serve()
+    monkeypatch.setattr(Run, "close", lambda self: 1 / 0)
+
+    async def visitor(page):
+        await tracked(page, sequence[1][0])
+
+    visit(address, visitor)
+    wait_until(lambda: not server.sessions)
+    assert not list(server.scratch.iterdir())
+    assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.parametrize(("kind", "fields", "text"), [
