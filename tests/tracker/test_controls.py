@@ -99,12 +99,6 @@ def test_re_select_pauses_and_goes_around_the_objects(controls):
     assert list(controls.drawn) == [2]
 
 
-def test_the_mouse_does_nothing_while_the_video_plays(controls):
-    start(controls, 1)
-    drag(controls, 50, 50, 60, 70)
-    assert not controls.drawn and controls.dragged is None
-
-
 def test_a_live_source_goes_on_without_a_box():
     controls = Controls((100, 80), paused=False, live=True)
     assert "Space" in controls.message()
