@@ -54,6 +54,8 @@ def test_what_is_listed_is_in_a_package(choice):
     (("evaluate", "lasoot"), "b2track evaluate lasoot: no such command; did you mean lasot?"),
     (("xyz",), "no such command; there are track, serve, "),
     (("track",), "required: --source"),
+    (("serve", "--port", "99999"), "--port: 99999: expected a number from 0 to 65535"),
+    (("serve", "--port", "²"), "--port: ²: expected a number"),
     (("serve", "--source", "0"), "unrecognized arguments: --source 0"),
     (("summary", "--budget", "much"), "--budget"),
     (("track", "--source", "no.mp4", "--init-box", "1,2,3,4", "--csv", "x.csv"), "no.mp4: no such file or folder"),

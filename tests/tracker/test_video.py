@@ -126,6 +126,14 @@ def test_what_cannot_be_opened_is_named(tmp_path, content):
         open_source(str(path))
 
 
+def test_a_digit_that_is_no_number_is_a_name(tmp_path):
+    with pytest.raises(TrackerError, match="--source ²: no such file or folder"):
+        open_source("²")
+    for name in ("²1.png", "²10.png", "²2.png"):
+        cv2.imwrite(str(tmp_path / name), frame(1))
+    assert open_source(str(tmp_path)).count == 3
+
+
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(DataError, match="no JPEG or PNG"):
         open_source(str(tmp_path))
