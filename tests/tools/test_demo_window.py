@@ -69,7 +69,6 @@ class User:
              *arguments], cwd=folder, env=os.environ | {"DISPLAY": screen, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.window = self.wait_for(self._find)
-        self.window.set_input_focus(X.RevertToParent, X.CurrentTime)
         self.wait_for(self._is_drawn)
 
     def _find(self):
@@ -125,6 +124,8 @@ class User:
         self._fake(X.ButtonRelease, 1)
 
     def key(self, name):
+        # No window manager gives the window the keys, and a new size may take them away.
+        self.window.set_input_focus(X.RevertToParent, X.CurrentTime)
         code = self.display.keysym_to_keycode(XK.string_to_keysym(name))
         self._fake(X.KeyPress, code)
         self._fake(X.KeyRelease, code)
