@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,13 +94,12 @@ def run_live(options: Options) -> None:
              if packed or not is_packed(path)]
     rows: list[Row] = []
     with progress_bars() as progress:
-        for path, packed in forms:
-            with _server(path, packed) as (address, process):
-                for pages in options.pages:
-                    seen = asyncio.run(_stream(address, process.pid, jpegs, footage.boxes[0].tolist(), pages,
-                                               options.seconds))
-                    rows.append(seen.row(f"{path.parent.name}/{path.name}", packed, pages))
-                    progress("streaming", len(rows), len(forms) * len(options.pages))
+        for (path, packed), pages in product(forms, options.pages):
+            with _server(path, packed) as (address, process):  # a fresh one, so that no page of before is in its memory
+                seen = asyncio.run(_stream(address, process.pid, jpegs, footage.boxes[0].tolist(), pages,
+                                           options.seconds))
+            rows.append(seen.row(f"{path.parent.name}/{path.name}", packed, pages))
+            progress("streaming", len(rows), len(forms) * len(options.pages))
     print_tables([_table(rows)], [])
     if options.json:
         write_text(options.json, json.dumps([asdict(row) for row in rows], indent=2) + "\n")
