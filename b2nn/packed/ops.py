@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -193,7 +194,9 @@ class _Prepared:
 
     def is_of(self, tensors: Sequence[Tensor]) -> bool:
         """Whether these hold the same numbers: what counts changes of a tensor does not know of all."""
-        return all(map(torch.equal, self.made_of, tensors))
+        (signs, *constants), (own_signs, *own_constants) = tensors, self.made_of
+        # NumPy compares many bytes at a time, torch one.
+        return np.array_equal(signs.numpy(), own_signs.numpy()) and all(map(torch.equal, constants, own_constants))
 
 
 _prepared: OrderedDict[tuple, _Prepared] = OrderedDict()
@@ -220,7 +223,7 @@ def _native(x: Tensor, signs: Tensor, threshold: Tensor, alpha: Tensor, bias: Te
                      *conv(source, dest, weights, stride=(stride[0], stride[1]), padding=(padding[0], padding[1]),
                            dilation=(dilation[0], dilation[1]), padding_value=pad_value,
                            epilogue=Epilogue(alpha=alpha, beta=bias))]
-            ready = _Prepared([t.clone() for t in made_of], source, dest, Steps(found, steps), threading.Lock())
+            ready = _Prepared([t.detach().clone() for t in made_of], source, dest, Steps(found, steps), threading.Lock())
             _prepared[key] = ready
             while len(_prepared) > _PREPARED_LAYERS:
                 _prepared.popitem(last=False)
