@@ -71,7 +71,8 @@ class Prepared:
         self._pending: list[Any] = []
         self._readers: list[tuple[str, Any]] = []
         self._build()
-        self.in_torch = {step.result for step in program.steps if id(step) not in self.native}
+        self.once = {step.result for step in program.steps if step.result in self.values} - set(self.buffers)
+        self.in_torch = {step.result: self._described(step) for step in program.steps if id(step) not in self.native}
         self.own = constants(program) | memory_of([buffers.float for buffers in self.buffers.values()])
         del self.seen, self.readers, self.fixed
 
@@ -112,6 +113,13 @@ class Prepared:
             return _lengths(step) <= {1, x.shape[1]} and x.shape == y.shape and (
                 other is None or other.shape == x.shape)
         return True
+
+    def _described(self, step: Step) -> str:
+        """What a step takes and makes here, for people."""
+        taken, made = ([f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}" if isinstance(value, Tensor)
+                        else type(value).__name__ for value in map(self.seen.get, names)]
+                       for names in (sources(step), [step.result]))
+        return f"{' and '.join(taken)} to {made[0]}"
 
     def _is_read_as_bytes(self, name: str) -> bool:
         """Whether an input is bytes that every reader takes for floats: torch functions would see that they are not."""

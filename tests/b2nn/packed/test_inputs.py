@@ -209,6 +209,16 @@ def test_a_network_tells_what_runs_where(found):
     assert {step.precision for step in steps.values() if step.packed and step.kind == "conv"} == {"bits", "float32"}
 
 
+def test_sizes_and_views_that_cost_nothing_are_left_out_and_shapes_are_named(found):
+    packed = pack(Numbered(lambda y, n: y.flatten(0, 1).view(y.shape) + n).eval())
+    x = torch.randn(1, 3, 8, 8)
+    packed(x, torch.ones(1, 8, 1, 1))
+    text = repr(packed)
+    assert "flatten" not in text and "getattr" not in text
+    assert "float32 (1, 8, 8, 8) and float32 (1, 8, 1, 1) to float32 (1, 8, 8, 8): the kernels take" in text
+    assert {step.name for step in packed.steps() if step.once} >= {"flatten"}
+
+
 def test_a_network_without_kernels_says_why(monkeypatch):
     monkeypatch.setattr("b2nn.packed.listing.missing", lambda: "no compiler")
     packed = pack(nn.Sequential(nn.Conv2d(3, 8, 3)))
