@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _OF_ONE_RUN = "FAILED", "networks run "  # how such notes begin: of earlier runs they say nothing of the rows made now
 
+
 def report(
     dataset: Dataset, sequences: list[Sequence], of: int, out: Path, options: Options, at_a_time: int | None,
     notes: list[str],
