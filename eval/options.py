@@ -51,7 +51,7 @@ def make_parser(usage: str) -> argparse.ArgumentParser:
         help="evaluate every finished run below this folder (default: %(default)s)")
     add("--checkpoint", type=Path, action="append", metavar="FILE",
         help="evaluate this checkpoint instead of the runs of --work-dir; may be repeated")
-    add("--ready", action="store_true", help="also evaluate the tracker that comes with the package")
+    add("--ready", action="store_true", help="also evaluate the trackers that come with the package")
     add("--peers", type=lambda text: [name for name in text.split(",") if name], default=[], metavar="NAME,...",
         help="also evaluate csrt, kcf, mil, nanotrack_v2, nanotrack_v3")
     add("--peers-only", action="store_true", help="evaluate the peers and nothing else")
@@ -164,7 +164,7 @@ def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec]
     from b2nn.packed.file import is_packed
     from tracker.errors import TrackerError
     from tracker.packed import choose_packed, how
-    from tracker.ready import READY_MODEL
+    from tracker.ready import READY
     from tracker.runs import find_runs
 
     if args.peers_only and (not args.peers or args.checkpoint):
@@ -177,14 +177,14 @@ def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec]
         peers, notes = find_peers(args.peers, args.nanotrack, threads)
     others = args.peers or args.ready
     own_wanted = args.checkpoint or not others or (not args.peers_only and find_runs(args.work_dir))
-    files = [*(args.checkpoint or []), *([READY_MODEL] if args.ready else [])]
+    files = [*(args.checkpoint or []), *(READY.values() if args.ready else [])]
     packed = choose_packed(args.packed, args.device, files)
     # Beside the results that are made without the option, in a row of its own.
     mark = "-unpacked" if choose_packed(None, args.device) and not packed else ""
     own = find_trackers(args.work_dir, args.checkpoint or [], packed, mark) if own_wanted else []
     if args.ready:
-        (ready,) = find_trackers(args.work_dir, [READY_MODEL], packed)
-        own = [*own, dataclasses.replace(ready, name="ready")]
+        ready = find_trackers(args.work_dir, list(READY.values()), packed)
+        own += [dataclasses.replace(spec, name=name) for name, spec in zip(READY, ready, strict=True)]
     trackers = [*own, *peers]
     if own:
         notes = [*notes, how(packed or (bool(args.checkpoint) and all(map(is_packed, files))), args.device)]

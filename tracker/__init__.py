@@ -22,7 +22,7 @@ def load(checkpoint: str | Path | None = None, device: str = "cpu", colour: Colo
     """A tracker to `init` and `update`.
 
     Args:
-        checkpoint: what training or export wrote; None: the tracker that comes with the package.
+        checkpoint: what training or export wrote, or "ready" (as None) or "ready-fp", which come with the package.
         device: a packed tracker, as the package's is, runs on the CPU only.
         colour: order of the frames' channels, "bgr" as OpenCV reads them or "rgb".
 
@@ -32,6 +32,6 @@ def load(checkpoint: str | Path | None = None, device: str = "cpu", colour: Colo
     """
     from tracker.online import load_tracker
     from tracker.packed import choose_packed
-    from tracker.ready import READY_MODEL
+    from tracker.ready import named
 
-    return load_tracker(Path(checkpoint or READY_MODEL), device, choose_packed(None, device), colour)
+    return load_tracker(named(str(checkpoint or "ready")), device, choose_packed(None, device), colour)

@@ -15,6 +15,7 @@ from argparse import ArgumentTypeError, BooleanOptionalAction
 from pathlib import Path
 
 from tracker.cli import Parser
+from tracker.ready import named
 
 
 def port(text: str) -> int:
@@ -29,8 +30,8 @@ def main() -> None:
     add = parser.add_argument
     add("--videos", type=Path, metavar="FOLDER", help="offer the videos of this folder")
     add("--camera", nargs="+", default=[], metavar="INDEX|URL", help="offer cameras or streams of this machine")
-    add("--checkpoint", type=Path, nargs="+", default=[], metavar="FILE",
-        help="trackers (default: the one that comes with the package, and all finished runs below work_dirs/)")
+    add("--checkpoint", type=named, nargs="+", default=[], metavar="NAME|FILE",
+        help="trackers (default: ready and ready-fp, of the package, and all finished runs below work_dirs/)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
     add("--packed", action=BooleanOptionalAction,
         help="run the networks packed (default: on the CPU where the compiled kernels are)")

@@ -15,7 +15,7 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 
 from tracker.cli import Parser
-from tracker.ready import READY_MODEL
+from tracker.ready import named
 
 
 def main() -> None:
@@ -26,8 +26,8 @@ def main() -> None:
         help="object in the first frame, 0-based pixels; may be given several times (default: draw it)")
     add("--out", type=Path, metavar="FILE", help="annotated video (.mp4, .avi, .mkv, .mov)")
     add("--csv", type=Path, metavar="FILE", help="table of boxes: frame,x,y,w,h,score,lost,ms,object")
-    add("--checkpoint", type=Path, metavar="FILE", default=READY_MODEL,
-        help="tracker (default: the one that comes with the package)")
+    add("--checkpoint", type=named, metavar="NAME|FILE", default="ready",
+        help="tracker: a file, or one that comes with the package, ready or ready-fp (default: %(default)s)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
     add("--packed", action=BooleanOptionalAction,
         help="run the network packed (default: on the CPU where the compiled kernels are)")

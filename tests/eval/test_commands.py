@@ -164,6 +164,11 @@ def test_peers_that_are_missing_here_are_named_beside_the_others(peers, got10k_r
         read_options(make_parser("").parse_args(["--peers-only", "--peers", "csrt"]))
 
 
+def test_the_trackers_of_the_package_go_by_their_names(tmp_path):
+    options = read_options(make_parser("").parse_args(["--ready", "--work-dir", str(tmp_path)]))
+    assert [spec.name for spec in options.trackers] == ["ready", "ready-fp"]
+
+
 def test_otb_results_are_1_based_and_a_bad_frame_fails_its_sequence_only(work_dir, tmp_path):
     for name in ("Good", "Bad"):
         folder = tmp_path / "otb" / name

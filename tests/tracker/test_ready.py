@@ -1,38 +1,41 @@
-"""The tracker that comes with the package."""
+"""The trackers that come with the package."""
 
 import copy
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 import tracker
 from eval.boxes import iou
 from tests.tracker.conftest import red_frame
 from tracker.packed import load_packed
-from tracker.ready import READY_MODEL
+from tracker.ready import READY, READY_MODEL
 
 
-def test_it_follows_what_it_was_shown_without_training():
+@pytest.mark.parametrize("name", READY)
+def test_they_follow_what_they_were_shown_without_training(name):
     boxes = np.array([(60 + 4 * step, 50 + 3 * step, 40 * 1.01**step, 30 * 1.01**step) for step in range(20)])
-    ready = tracker.load()
+    ready = tracker.load(name)
     ready.init(red_frame(boxes[0], (240, 320)), boxes[0])
     results = [ready.update(red_frame(box, (240, 320))) for box in boxes[1:]]
     assert iou(np.stack([result.box for result in results]), boxes[1:]).mean() > 0.75
     assert not any(result.lost for result in results)
 
 
-def test_its_card_is_of_this_file():
+def test_their_card_is_of_these_files():
     card = READY_MODEL.with_name("MODEL_CARD.md").read_text()
-    assert hashlib.sha256(READY_MODEL.read_bytes()).hexdigest() in card
-    assert f"{READY_MODEL.stat().st_size:,} bytes" in card
+    for file in READY.values():
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in card
+        assert f"{file.stat().st_size:,} bytes" in card
     network, _ = load_packed(READY_MODEL)
     plan = network.packed.metadata["plan"]
     assert (plan["budget"], plan["strategy"]) == (0.3, "mixbin") and f"{plan['ratio']:.3f}".lstrip("0") in card
 
 
-def test_it_is_well_under_a_megabyte():
-    assert READY_MODEL.stat().st_size < 2**20
+def test_they_are_under_a_megabyte():
+    assert all(file.stat().st_size < 1e6 for file in READY.values())
 
 
 def test_copies_share_weights_and_run_in_threads_of_their_own():

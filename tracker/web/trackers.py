@@ -13,10 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from tracker.online import Result, SiameseTracker, load_tracker
-from tracker.ready import READY_MODEL
+from tracker.ready import READY
 from tracker.runs import find_runs
 
-_READY, _READY_NOTE = "ready", "comes with the package"
+_READY_NOTES = {"ready": "comes with the package", "ready-fp": "comes with the package, full precision"}
+_READY_NAMES = {path: name for name, path in READY.items()}
 
 
 class Tracker(Protocol):
@@ -57,10 +58,11 @@ def find_choices(work_dir: Path, checkpoints: Sequence[Path], device: str, packe
             choice.make()
         return choices
     runs = sorted(find_runs(work_dir), key=lambda run: run.checkpoint.stat().st_mtime, reverse=True)
-    names = shortest([(_READY,), *(tuple(run.name.split("/")) for run in runs)])[1:]
+    names = shortest([*((name,) for name in READY), *(tuple(run.name.split("/")) for run in runs)])[len(READY):]
     own = [Choice(name, _note(run.summary), _maker(run.checkpoint, device, packed))
            for name, run in zip(names, runs, strict=True)]
-    return [Choice(_READY, _READY_NOTE, _maker(READY_MODEL, "cpu", packed)), *own]
+    ready = [Choice(name, _READY_NOTES[name], _maker(path, "cpu", packed)) for name, path in READY.items()]
+    return [*ready, *own]
 
 
 def shortest(paths: Sequence[tuple[str, ...]]) -> list[str]:
@@ -80,8 +82,8 @@ def _ends_with(path: tuple[str, ...], end: str) -> bool:
 
 
 def _named_parts(checkpoint: Path) -> tuple[str, ...]:
-    if checkpoint == READY_MODEL:
-        return (_READY,)
+    if checkpoint in _READY_NAMES:
+        return (_READY_NAMES[checkpoint],)
     folders = checkpoint.parent.parts[1:]
     return folders if folders and checkpoint.name == "checkpoint.pth" else (*folders, checkpoint.stem)
 
@@ -102,8 +104,8 @@ def _maker(checkpoint: Path, device: str, packed: bool) -> Callable[[], Tracker]
 
 def _note_beside(checkpoint: Path) -> str:
     """What the summary of its run says, if it is a run's."""
-    if checkpoint == READY_MODEL:
-        return _READY_NOTE
+    if checkpoint in _READY_NAMES:
+        return _READY_NOTES[_READY_NAMES[checkpoint]]
     return next((_note(run.summary) for run in find_runs(checkpoint.parent) if run.checkpoint == checkpoint), "")
 
 

@@ -50,7 +50,8 @@ def test_it_prints_an_address_with_a_token_answers_and_ends_clean(place):
 
 def test_trackers_are_the_packages_and_the_finished_runs_the_latest_first_or_those_named(place):
     assert [(one.name, one.note) for one in find_choices(place / "work_dirs", [], "cpu")] == [
-        ("ready", "comes with the package"), ("mixbin-0.3", "mixbin, 30% of the full-precision FLOPs"),
+        ("ready", "comes with the package"), ("ready-fp", "comes with the package, full precision"),
+        ("mixbin-0.3", "mixbin, 30% of the full-precision FLOPs"),
         ("fp", "full precision")]
     assert [one.name for one in find_choices(place, [READY_MODEL], "cpu")] == ["ready"]
     named = [place / "work_dirs/fp/checkpoint.pth", place / "other/fp/checkpoint.pth"]
@@ -62,7 +63,7 @@ def test_trackers_are_the_packages_and_the_finished_runs_the_latest_first_or_tho
 
 
 def test_sessions_share_weights(place):
-    choice = find_choices(place / "work_dirs", [], "cpu")[1]
+    choice = find_choices(place / "work_dirs", [], "cpu")[2]
     one, other = choice.make(), choice.make()
     assert one is not other and one.network is other.network
 
