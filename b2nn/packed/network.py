@@ -70,8 +70,8 @@ class PackedNetwork(nn.Module):
                 is recording a graph (export, jit, vmap) and gives no numbers.
         """
         if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active():
-            raise B2nnError(f"{_NO_GRAPH} (torch.export, torch.jit.trace, torch.func); call it outside of them, or export "
-                            "the model that it was packed from")
+            raise B2nnError(f"{_NO_GRAPH} (torch.export, torch.jit.trace, torch.func); call it outside of them, or "
+                            "export the model that it was packed from")
         args = self.arguments(method, args, kwargs)
         # Ordinary tensors even where the caller is in inference mode: maps live on to calls that are not.
         with self._lock, torch.inference_mode(False), torch.no_grad():
@@ -122,7 +122,8 @@ class PackedNetwork(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies make maps and layouts of their own.
-        return {name: value for name, value in self.__dict__.items() if name not in ("_prepared", "_layouts", "_free", "_lock")}
+        own = "_prepared", "_layouts", "_free", "_lock"
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -151,5 +152,5 @@ def _check(name: str, arg: Any) -> None:
     elif isinstance(arg, list | dict | set) or (isinstance(arg, tuple) and any(isinstance(x, Tensor) for x in arg)):
         raise B2nnError(f"input {name!r} is a {type(arg).__name__}; pass its tensors as arguments of their own")
     elif not isinstance(arg, Hashable):
-        raise B2nnError(f"input {name!r} is a {type(arg).__name__}; a packed network takes tensors and plain constants: "
-                        "call torch.from_numpy on an array")
+        raise B2nnError(f"input {name!r} is a {type(arg).__name__}; a packed network takes tensors and plain "
+                        "constants: call torch.from_numpy on an array")

@@ -223,7 +223,8 @@ def _native(x: Tensor, signs: Tensor, threshold: Tensor, alpha: Tensor, bias: Te
                      *conv(source, dest, weights, stride=(stride[0], stride[1]), padding=(padding[0], padding[1]),
                            dilation=(dilation[0], dilation[1]), padding_value=pad_value,
                            epilogue=Epilogue(alpha=alpha, beta=bias))]
-            ready = _Prepared([t.detach().clone() for t in made_of], source, dest, Steps(found, steps), threading.Lock())
+            copies = [t.detach().clone() for t in made_of]
+            ready = _Prepared(copies, source, dest, Steps(found, steps), threading.Lock())
             _prepared[key] = ready
             while len(_prepared) > _PREPARED_LAYERS:
                 _prepared.popitem(last=False)

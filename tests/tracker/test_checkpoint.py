@@ -104,7 +104,7 @@ def test_files_that_are_no_checkpoints_are_named(tmp_path, file):
     (tmp_path / "text.pth").write_text("hello")
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"epoch": 3}, tmp_path / "dict.pth")
-    for name, message in (("absent", "no such checkpoint"), ("half", "neither a checkpoint nor a packed"), ("text", "or damaged"),
+    for name, message in (("absent", "no such checkpoint"), ("half", "neither a checkpoint"), ("text", "or damaged"),
                           ("list", "not a tracker checkpoint"), ("dict", "format None")):
         with pytest.raises(CheckpointError, match=rf"{name}\.pth: .*{message}"):
             load_checkpoint(tmp_path / f"{name}.pth")

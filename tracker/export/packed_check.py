@@ -47,8 +47,8 @@ class Agreement:
         """For people."""
         median, most = statistics.median(self.differences), max(self.differences)
         if not self.bits:
-            return [f"checked on {self.crops} crops against the unpacked network, in which nothing is binary: maps differ "
-                    f"by {self.besides:.1e} of the largest value"]
+            return [f"checked on {self.crops} crops against the unpacked network, in which nothing is binary: "
+                    f"maps differ by {self.besides:.1e} of the largest value"]
         return [f"checked on {self.crops} crops against the unpacked network: of {self.bits:,} binary inputs "
                 f"{self.flipped:,} lie within rounding of their threshold and fall on its other side",
                 f"maps differ by {self.besides:.1e} of the largest value without these; with them by {median:.1e} "

@@ -98,7 +98,7 @@ def test_wrong_inputs_are_refused_by_name(way):
     with pytest.raises(B2nnError, match="threshold has shape"):
         binary_conv2d(torch.randn(1, 16, 5, 5), packed.signs, torch.zeros(3), packed.alpha)
     given = (torch.randn(1, 16, 5, 5), packed.signs, packed.threshold, packed.alpha)
-    with pytest.raises(B2nnError, match="alpha is torch.float64, needed is float32"):
+    with pytest.raises(B2nnError, match=r"alpha is torch\.float64, needed is float32"):
         binary_conv2d(*given[:3], packed.alpha.double())
     with pytest.raises(B2nnError, match="pad_value is 2; choose -1, 0 or 1"):
         binary_conv2d(*given, pad_value=2)
