@@ -2,8 +2,10 @@
 
 import sysconfig
 from glob import glob
+from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 # No -march: each function names what it needs. No contraction: results are those of torch's separate operations.
 KERNELS = Extension(
@@ -15,8 +17,17 @@ KERNELS = Extension(
     optional=True,
 )
 
+
+class FreshBuild(build_ext):
+    """Ships no library of other sources that an earlier build left in build/, even where there is no compiler now."""
+
+    def build_extension(self, ext):
+        Path(self.build_lib, self.get_ext_filename(self.get_ext_fullname(ext.name))).unlink(missing_ok=True)
+        super().build_extension(ext)
+
+
 # The kernels are called through ctypes and use nothing of Python's, so one wheel serves all versions; Pythons without
 # the global lock know no such wheels.
 ONE_WHEEL = {} if sysconfig.get_config_var("Py_GIL_DISABLED") else {"py_limited_api": "cp310"}
 
-setup(ext_modules=[KERNELS], options={"bdist_wheel": ONE_WHEEL})
+setup(ext_modules=[KERNELS], cmdclass={"build_ext": FreshBuild}, options={"bdist_wheel": ONE_WHEEL})

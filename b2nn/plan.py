@@ -154,7 +154,8 @@ def check_budget(table: CostTable, budget: float) -> None:
                           f"{METRICS[table.metric]}")
     if budget < table.floor:
         floor = rounded_up(table.floor)
-        raise BudgetError(f"budget {budget} is below the floor: with every eligible layer binary "
+        of = "" if table.metric == "flops" else f" of {METRICS[table.metric]}"
+        raise BudgetError(f"budget {budget}{of} is below the floor: with every eligible layer binary "
                           f"the ratio is {floor}; ask for at least that")
 
 

@@ -19,6 +19,8 @@ from eval.table import make_entry, rows, write_dataset, write_report
 if TYPE_CHECKING:
     from eval.options import Options
 
+_OF_ONE_RUN = "FAILED", "networks run "  # how such notes begin: of earlier runs they say nothing of the rows made now
+
 
 def report(
     dataset: Dataset, sequences: list[Sequence], of: int, out: Path, options: Options, at_a_time: int | None,
@@ -51,8 +53,8 @@ def report(
         starts = starts or stored.multi_start
         entries = [make_entry(spec, out / spec.name, scored, dataset.rules, str(spec.device), threads, starts)
                    for spec, threads in stored.trackers(out) if spec.name not in own]
-        # What that call could not find is still missing beside what it found; failures are this call's.
-        notes = list(dict.fromkeys([*(note for note in stored.notes if not note.startswith("FAILED")), *notes]))
+        # What that call could not find is still missing beside what it found; failures and forms are this call's.
+        notes = list(dict.fromkeys([*(note for note in stored.notes if not note.startswith(_OF_ONE_RUN)), *notes]))
     elif stored and not partial:
         gone = [row["tracker"] for row in stored.rows if row["tracker"] not in own]
         if gone:

@@ -152,7 +152,8 @@ def read_file(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such checkpoint") from error
     except Exception as error:  # torch raises many kinds for broken archives and forbidden pickles
-        raise CheckpointError(f"{path}: not readable as a checkpoint ({type(error).__name__})") from error
+        raise CheckpointError(f"{path}: neither a checkpoint nor a packed tracker, or damaged "
+                              f"({type(error).__name__}); give what training or `b2track export` wrote") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a tracker checkpoint")
     known = published.as_checkpoint(content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -89,6 +89,16 @@ class SiameseTracker:
         """
         image = as_bgr(frame, self.colour)
         self._track = start_track(self.network, image, box, self.lost_options)
+        self.prepare(image, [self._track])
+
+    def prepare(self, image: np.ndarray, tracks: Sequence[Track]) -> None:
+        """Let a packed network make its maps for a frame of so many targets, so that no frame of a video waits for it.
+
+        Args:
+            image: (H, W, 3) BGR, in which the targets are looked for once, to no end.
+        """
+        if isinstance(self.network, PackedTrackerNetwork):
+            self.localize(image, [track.search(image) for track in tracks])
 
     @torch.inference_mode()
     def update(self, frame: np.ndarray | torch.Tensor) -> Result:

@@ -26,6 +26,7 @@ class SeveralTracker:
     def __len__(self) -> int:
         return len(self._tracks)
 
+    @torch.inference_mode()
     def init(self, frame: np.ndarray, boxes: Sequence[np.ndarray]) -> None:
         """Show all targets, in the place of those before.
 
@@ -39,7 +40,8 @@ class SeveralTracker:
         self._tracks, before = [], self._tracks
         try:
             for number, box in enumerate(boxes):
-                self.select(frame, number, box)
+                self._start(frame, number, box)
+            self._prepare(frame)
         except BaseException:
             self._tracks = before
             raise
@@ -51,8 +53,16 @@ class SeveralTracker:
         Raises:
             TrackerError: as `init`.
         """
+        self._start(frame, number, box)
+        self._prepare(frame)
+
+    def _start(self, frame: np.ndarray, number: int, box: np.ndarray) -> None:
         network, options = self.tracker.network, self.tracker.lost_options
         self._tracks[number:number + 1] = [start_track(network, as_bgr(frame, self.tracker.colour), box, options)]
+
+    def _prepare(self, frame: np.ndarray) -> None:
+        if self._tracks:
+            self.tracker.prepare(as_bgr(frame, self.tracker.colour), self._tracks)
 
     @torch.inference_mode()
     def update(self, frame: np.ndarray) -> list[Result]:

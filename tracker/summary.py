@@ -125,7 +125,8 @@ def print_summary(config: str | None = None, checkpoint: Path | None = None, pla
     packed = subject.packed if plan is None else None
     convs = conv_halves(subject.network, packed.packed.programs) if packed else []
     rows = layer_costs(table, full, unit_seconds(packed, convs, table, full) if packed else None)
-    lines = _totals(table, full, chosen, subject.stored.pruned, budget)
+    lines = _totals(table, full, chosen, subject.stored.pruned, budget,
+                    (subject.fp_precision if subject.file else None) or "float32")
     if subject.file:
         size = subject.file.stat().st_size
         rows = as_stored(rows, convs, size, table, full)
@@ -170,17 +171,21 @@ def _budget(plan: BinarizationPlan) -> str:
 
 
 def _totals(table: CostTable, full: Collection[str], plan: BinarizationPlan | None,
-            pruned: PruningPlan | None, budget: float | None) -> list[str]:
+            pruned: PruningPlan | None, budget: float | None, fp_precision: str) -> list[str]:
     everything = [unit.name for unit in table.eligible]
     bits, whole = table.params_1bit(full), table.params_32bit(full)
+    bits_of_others = PRECISIONS[fp_precision].removesuffix(" bit")
+    others = f"in 32 bit:      {whole:,} parameters, {4 * whole:,} bytes" if fp_precision == "float32" else \
+        f"in {bits_of_others} or 32 bit:{' ' * (2 - len(bits_of_others))} {whole:,} parameters; each row says its own"
     lines = [
         f"full precision: {table.total / 1e6:.2f} MFLOPs a frame, {table.bytes(everything):,} bytes of "
         "parameters",
         f"counted:        {table.counted(full) / 1e6:.2f} MFLOPs a frame, {table.bytes(full):,} bytes of parameters",
         f"in 1 bit:       {bits:,} parameters, {math.ceil(bits / 8):,} bytes",
-        f"in 32 bit:      {whole:,} parameters, {4 * whole:,} bytes",
+        others,
         f"ratio:          {table.ratio(full):.4f}"
-        + (f", plan of {plan.strategy} for {_budget(plan)}" if plan else ", no plan"),
+        + (f", plan of {plan.strategy} for {_budget(plan)}" if plan else
+           " of the pruned network, which has no plan" if pruned else ", no plan"),
         f"floor:          {table.floor:.4f}, with all {len(table.undivided.eligible)} eligible layers of "
         f"{len(table.undivided.units)} binary",
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 import traceback
 import warnings
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 
 from b2nn.errors import B2nnError
+from b2nn.packed.step import Step
 
 ABI = 3
 LEVELS = ("scalar", "neon", "avx2", "avx512")
@@ -56,10 +58,18 @@ class Library:
 _found: Library | None = None
 _missing: str | None = None
 _looked = False
+_looking = threading.Lock()
 
 
 def library() -> Library | None:
     """The kernels, loaded at the first call, or None where plain torch must do."""
+    if not _looked:
+        with _looking:
+            _look()
+    return _found
+
+
+def _look() -> None:
     global _found, _missing, _looked
     if not _looked:
         wanted = _wanted()
@@ -70,7 +80,6 @@ def library() -> Library | None:
             if wanted != TORCH:
                 warnings.warn(f"{_missing}; binary layers run in plain torch, which is slow", stacklevel=_callers())
         _looked = True
-    return _found
 
 
 def missing() -> str | None:
@@ -108,8 +117,10 @@ def _load(wanted: str | None) -> Library:
     functions = found.functions
     if not hasattr(functions, "bk_abi"):
         raise OSError(f"{path} is a library, but not of these kernels; mend or unset B2NN_LIBRARY")
-    if functions.bk_abi() != ABI:
-        raise OSError(f"{path} has interface {functions.bk_abi()}, needed is {ABI}; install b2track again")
+    if functions.bk_abi() != ABI or functions.bk_step_size() != ctypes.sizeof(Step):
+        raise OSError(f"{path} was compiled from other sources (interface {functions.bk_abi()}, needed is {ABI}; "
+                      f"{functions.bk_step_size()} bytes a step, needed are {ctypes.sizeof(Step)}); remove that file "
+                      "and build/, and run pip install again")
     functions.bk_run.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
     functions.bk_set_pool.argtypes = [ctypes.c_void_p] * 3
     functions.bk_set_pool.restype = None
@@ -133,7 +144,8 @@ def _file() -> Path:
     for suffix in ("so", "dylib", "pyd"):
         for path in sorted(Path(__file__).parent.glob(f"_bk*.{suffix}")):
             return path
-    raise OSError("the compiled kernels are missing (no C compiler at installation?): install one and b2track again")
+    raise OSError("the compiled kernels are missing, so there was no C compiler at installation: install a compiler "
+                  "such as gcc, then b2track once more (pip install --force-reinstall --no-deps)")
 
 
 def _borrow_threads(functions: Any) -> None:

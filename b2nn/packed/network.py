@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,14 +12,23 @@ from torch import Tensor, nn
 
 from b2nn.errors import B2nnError
 from b2nn.packed import reference
+from b2nn.packed.key import key_of, without_shapes
 from b2nn.packed.layouts import Layouts
 from b2nn.packed.library import library
 from b2nn.packed.listing import PackedStep, listed, summary
 from b2nn.packed.prepared import Prepared
 from b2nn.packed.program import Program
+from b2nn.packed.results import callers, constants
 
 _SIZES = 8  # input sizes for which maps are kept in memory
 _FLOATS = (torch.float64, torch.float16, torch.bfloat16)
+_NO_GRAPH = "a packed network runs on memory of its own and is no part of a graph"
+
+
+def _between_graphs(function: Any) -> Any:
+    """A function that torch.compile calls as it is: `torch.compiler.disable`, without loading the compiler for it."""
+    function._torchdynamo_disable, function._torchdynamo_disable_msg = True, _NO_GRAPH
+    return function
 
 
 class PackedNetwork(nn.Module):
@@ -42,11 +51,14 @@ class PackedNetwork(nn.Module):
     def _begin(self) -> None:
         self._prepared: dict[Any, Prepared] = {}
         self._layouts: Layouts | None = None
+        self._free = {method: without_shapes(program) for method, program in self.programs.items()}
         self._lock = threading.Lock()
 
+    @_between_graphs
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.run("forward", *args, **kwargs)
 
+    @_between_graphs
     def run(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """What the model's `method` returns for these arguments.
 
@@ -54,8 +66,12 @@ class PackedNetwork(nn.Module):
             args, kwargs: tensors on the CPU, float32 or whole numbers, and plain constants.
 
         Raises:
-            B2nnError: no such method, other arguments than it takes, or an input that requires a gradient.
+            B2nnError: no such method, other arguments than it takes, an input that requires a gradient, or torch
+                is recording a graph (export, jit, vmap) and gives no numbers.
         """
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active():
+            raise B2nnError(f"{_NO_GRAPH} (torch.export, torch.jit.trace, torch.func); call it outside of them, or "
+                            "export the model that it was packed from")
         args = self.arguments(method, args, kwargs)
         # Ordinary tensors even where the caller is in inference mode: maps live on to calls that are not.
         with self._lock, torch.inference_mode(False), torch.no_grad():
@@ -76,10 +92,10 @@ class PackedNetwork(nn.Module):
     def _run(self, method: str, program: Program, args: tuple[Any, ...]) -> Any:
         found = library()
         if found is None:
-            return reference.run(program, args)
+            return callers(reference.run(program, args), constants(program))
         if self._layouts is None or self._layouts.level != found.level:
             self._prepared, self._layouts = {}, Layouts(found)
-        key = method, *((arg.shape, arg.dtype) if isinstance(arg, Tensor) else arg for arg in args)
+        key = method, *key_of(program, args, self._free[method])
         prepared = self._prepared.get(key)
         if prepared is None:
             if len(self._prepared) == _SIZES:
@@ -106,7 +122,8 @@ class PackedNetwork(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies make maps and layouts of their own.
-        return {name: value for name, value in self.__dict__.items() if name not in ("_prepared", "_layouts", "_lock")}
+        own = "_prepared", "_layouts", "_free", "_lock"
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -134,3 +151,6 @@ def _check(name: str, arg: Any) -> None:
                             "torch.no_grad(), or with .detach()")
     elif isinstance(arg, list | dict | set) or (isinstance(arg, tuple) and any(isinstance(x, Tensor) for x in arg)):
         raise B2nnError(f"input {name!r} is a {type(arg).__name__}; pass its tensors as arguments of their own")
+    elif not isinstance(arg, Hashable):
+        raise B2nnError(f"input {name!r} is a {type(arg).__name__}; a packed network takes tensors and plain "
+                        "constants: call torch.from_numpy on an array")

@@ -7,11 +7,11 @@ has a fake kernel, so `torch.compile` and export see it, and no gradient: a back
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ __all__ = ["PackedConv2d", "binary_conv2d", "pack_signs", "reference_conv2d", "u
 _DEFINITIONS = torch.library.Library("b2nn", "DEF")
 _DEFINITIONS.define(
     "binary_conv2d(Tensor x, Tensor signs, Tensor threshold, Tensor alpha, Tensor? bias, int[2] stride, "
-    "int[2] padding, int[2] dilation, int groups) -> Tensor"
+    "int[2] padding, int[2] dilation, int groups, int pad_value=0) -> Tensor"
 )
 _PREPARED_LAYERS = 64
 
@@ -57,22 +57,25 @@ def binary_conv2d(
     padding: Sequence[int] = (0, 0),
     dilation: Sequence[int] = (1, 1),
     groups: int = 1,
+    pad_value: int = 0,
 ) -> Tensor:
-    """alpha * (sign(x - threshold) * sign(w)) + bias, padded with 0 after the sign. NaN counts as -1, as in training.
+    """alpha * (sign(x - threshold) * sign(w)) + bias, padded after the sign. NaN counts as -1, as in training.
 
     Args:
         x: (N, in, H, W) float32 on the CPU, of any strides.
         signs: (out, rows, columns, bytes) from `pack_signs`.
-        threshold: (in,). alpha, bias: (out,).
+        threshold: (in,). alpha, bias: (out,). All float32.
+        pad_value: what lies outside the map: 0 as in `BinaryConv2d`, or -1 or +1 as in networks whose maps are bits
+            with their borders.
 
     Returns:
         (N, out, H', W') in channels_last order.
 
     Raises:
-        B2nnError: another dtype, or shapes that do not fit.
+        B2nnError: another dtype or padding value, or shapes that do not fit.
     """
     return torch.ops.b2nn.binary_conv2d(x, signs, threshold, alpha, bias, list(stride), list(padding), list(dilation),
-                                        groups)
+                                        groups, pad_value)
 
 
 def reference_conv2d(
@@ -85,10 +88,13 @@ def reference_conv2d(
     padding: Sequence[int],
     dilation: Sequence[int],
     groups: int,
+    pad_value: int = 0,
 ) -> Tensor:
     """`binary_conv2d` in plain torch, number for number."""
     one = x.new_ones(())
     inputs = torch.where(x >= threshold.view(-1, 1, 1), one, -one)
+    if pad_value:
+        inputs, padding = F.pad(inputs, [padding[1]] * 2 + [padding[0]] * 2, value=pad_value), (0, 0)
     weight = torch.where(unpack_signs(signs, x.shape[1] // groups), -one, one)
     sums = F.conv2d(inputs, weight, None, tuple(stride), tuple(padding), tuple(dilation), groups).round()
     y = sums * alpha.view(-1, 1, 1)
@@ -137,8 +143,10 @@ def _padding(layer: BinaryConv2d) -> tuple[int, ...]:
 
 
 def _shape(x: Tensor, signs: Tensor, threshold: Tensor, alpha: Tensor, bias: Tensor | None, stride: Sequence[int],
-           padding: Sequence[int], dilation: Sequence[int], groups: int) -> list[int]:
+           padding: Sequence[int], dilation: Sequence[int], groups: int, pad_value: int) -> list[int]:
     """The output's shape; every argument is checked here, for all forms of the operator."""
+    if pad_value not in (-1, 0, 1):
+        raise B2nnError(f"pad_value is {pad_value}; choose -1, 0 or 1")
     if x.dtype != torch.float32:
         raise B2nnError(f"binary_conv2d takes float32, not {x.dtype}; call .float() on its input")
     if x.ndim != 4 or signs.ndim != 4 or signs.dtype != torch.uint8:
@@ -151,6 +159,8 @@ def _shape(x: Tensor, signs: Tensor, threshold: Tensor, alpha: Tensor, bias: Ten
     for name, value, length in (("threshold", threshold, inputs), ("alpha", alpha, outputs), ("bias", bias, outputs)):
         if value is not None and tuple(value.shape) != (length,):
             raise B2nnError(f"{name} has shape {tuple(value.shape)}, needed is ({length},)")
+        if value is not None and value.dtype != torch.float32:
+            raise B2nnError(f"{name} is {value.dtype}, needed is float32; call .float() on it")
     size = [output_size(*of) for of in zip(x.shape[2:], signs.shape[1:3], stride, padding, dilation, strict=True)]
     if min(size) < 1:
         raise B2nnError(f"a kernel of {tuple(signs.shape[1:3])} does not fit a map of {tuple(x.shape[2:])}")
@@ -159,8 +169,8 @@ def _shape(x: Tensor, signs: Tensor, threshold: Tensor, alpha: Tensor, bias: Ten
 
 @torch.library.register_fake("b2nn::binary_conv2d")
 def _fake(x: Tensor, signs: Tensor, threshold: Tensor, alpha: Tensor, bias: Tensor | None, stride: Sequence[int],
-          padding: Sequence[int], dilation: Sequence[int], groups: int) -> Tensor:
-    shape = _shape(x, signs, threshold, alpha, bias, stride, padding, dilation, groups)
+          padding: Sequence[int], dilation: Sequence[int], groups: int, pad_value: int = 0) -> Tensor:
+    shape = _shape(x, signs, threshold, alpha, bias, stride, padding, dilation, groups, pad_value)
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
@@ -174,13 +184,19 @@ torch.library.register_autograd("b2nn::binary_conv2d", _no_gradient)
 
 @dataclass
 class _Prepared:
-    """A layer ready to run at one input size. `owners` are the tensors that it was made of."""
+    """A layer ready to run at one input size. `made_of` are copies of the tensors that it was made of."""
 
-    owners: list[weakref.ref[Tensor]]
+    made_of: list[Tensor]
     source: Buffers
     dest: Buffers
     steps: Steps
     lock: threading.Lock
+
+    def is_of(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether these hold the same numbers: what counts changes of a tensor does not know of all."""
+        (signs, *constants), (own_signs, *own_constants) = tensors, self.made_of
+        # NumPy compares many bytes at a time, torch one.
+        return np.array_equal(signs.numpy(), own_signs.numpy()) and all(map(torch.equal, constants, own_constants))
 
 
 _prepared: OrderedDict[tuple, _Prepared] = OrderedDict()
@@ -188,25 +204,27 @@ _prepared_lock = threading.Lock()
 
 
 def _native(x: Tensor, signs: Tensor, threshold: Tensor, alpha: Tensor, bias: Tensor | None, stride: Sequence[int],
-            padding: Sequence[int], dilation: Sequence[int], groups: int) -> Tensor:
-    shape = _shape(x, signs, threshold, alpha, bias, stride, padding, dilation, groups)
+            padding: Sequence[int], dilation: Sequence[int], groups: int, pad_value: int = 0) -> Tensor:
+    shape = _shape(x, signs, threshold, alpha, bias, stride, padding, dilation, groups, pad_value)
     found = library()
     if found is None or 0 in shape:
-        return reference_conv2d(x, signs, threshold, alpha, bias, stride, padding, dilation, groups)
-    owners = [t for t in (signs, threshold, alpha, bias) if t is not None]
-    versions = tuple((id(t), 0 if t.is_inference() else t._version) for t in owners)
-    key = (found.level, versions, tuple(x.shape), tuple(stride), tuple(padding), tuple(dilation), groups)
-    with _prepared_lock, torch.inference_mode(False):  # what is kept must serve calls in any mode
+        return reference_conv2d(x, signs, threshold, alpha, bias, stride, padding, dilation, groups, pad_value)
+    made_of = [t for t in (signs, threshold, alpha, bias) if t is not None]
+    key = (found.level, tuple(map(id, made_of)), tuple(x.shape), tuple(stride), tuple(padding), tuple(dilation), groups,
+           pad_value)
+    with _prepared_lock, torch.inference_mode(False), torch.no_grad():  # what is kept must serve calls in any mode
         ready = _prepared.get(key)
-        if ready is None or any(ref() is not t for ref, t in zip(ready.owners, owners, strict=True)):
+        if ready is None or not ready.is_of(made_of):
             source = Buffers(x.shape[0], x.shape[1], x.shape[2], x.shape[3], max(padding)).add_float()
             source.add_bits(threshold, groups)
             dest = Buffers(shape[0], shape[1], shape[2], shape[3]).add_float()
             weights = binary_weights(unpack_signs(signs, x.shape[1] // groups), groups, found.level)
             steps = [*elementwise(source, source),
                      *conv(source, dest, weights, stride=(stride[0], stride[1]), padding=(padding[0], padding[1]),
-                           dilation=(dilation[0], dilation[1]), epilogue=Epilogue(alpha=alpha, beta=bias))]
-            ready = _Prepared([weakref.ref(t) for t in owners], source, dest, Steps(found, steps), threading.Lock())
+                           dilation=(dilation[0], dilation[1]), padding_value=pad_value,
+                           epilogue=Epilogue(alpha=alpha, beta=bias))]
+            copies = [t.detach().clone() for t in made_of]
+            ready = _Prepared(copies, source, dest, Steps(found, steps), threading.Lock())
             _prepared[key] = ready
             while len(_prepared) > _PREPARED_LAYERS:
                 _prepared.popitem(last=False)

@@ -33,6 +33,7 @@ from b2nn.packed.program import (
     values_in,
 )
 from b2nn.packed.recognise import recognised
+from b2nn.packed.results import callers, constants, memory_of
 from b2nn.packed.step import MAX_BITS, Steps
 
 _OF_SHAPES = ("attribute", "method.size", "method.dim", "method.numel")
@@ -70,9 +71,9 @@ class Prepared:
         self._pending: list[Any] = []
         self._readers: list[tuple[str, Any]] = []
         self._build()
-        self.in_torch = {step.result for step in program.steps if id(step) not in self.native}
-        copied = {name for name in values_in(program.output) if self._is_static(name)}
-        self.copied = sorted(copied)
+        self.once = {step.result for step in program.steps if step.result in self.values} - set(self.buffers)
+        self.in_torch = {step.result: self._described(step) for step in program.steps if id(step) not in self.native}
+        self.own = constants(program) | memory_of([buffers.float for buffers in self.buffers.values()])
         del self.seen, self.readers, self.fixed
 
     def __call__(self, inputs: Sequence[Any]) -> Any:
@@ -87,8 +88,7 @@ class Prepared:
             held.append(dense)
         for action in self.actions:
             action()
-        kept = {name: values[name].clone() for name in self.copied}
-        return substituted(self.program.output, {**values, **kept} if kept else values)
+        return callers(substituted(self.program.output, values), self.own)
 
     # What runs natively
 
@@ -113,6 +113,13 @@ class Prepared:
             return _lengths(step) <= {1, x.shape[1]} and x.shape == y.shape and (
                 other is None or other.shape == x.shape)
         return True
+
+    def _described(self, step: Step) -> str:
+        """What a step takes and makes here, for people."""
+        taken, made = ([f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}" if isinstance(value, Tensor)
+                        else type(value).__name__ for value in map(self.seen.get, names)]
+                       for names in (sources(step), [step.result]))
+        return f"{' and '.join(taken)} to {made[0]}"
 
     def _is_read_as_bytes(self, name: str) -> bool:
         """Whether an input is bytes that every reader takes for floats: torch functions would see that they are not."""
@@ -303,8 +310,7 @@ class Prepared:
         if not all(map(self._is_static, names)):
             return False
         reference.perform(step, self.values)
-        read = {tensor.untyped_storage().data_ptr() for name in names for tensor in _tensors(self.values[name])}
-        made = {tensor.untyped_storage().data_ptr() for tensor in _tensors(self.values[step.result])}
+        read, made = memory_of([self.values[name] for name in names]), memory_of(self.values[step.result])
         if made <= read and bool(made) == bool(read):
             return True
         del self.values[step.result]
@@ -348,7 +354,7 @@ def _shape(step: Step, values: dict[str, Any]) -> None:
     reference.check(step, x)
     shape = _own_shape(step, x)
     if step.shortcut is not None:
-        shape = tuple(torch.broadcast_shapes(shape, values[step.shortcut].shape))
+        shape = tuple(torch.broadcast_shapes(shape, torch.as_tensor(values[step.shortcut]).shape))  # or a number
     if min(shape[2:], default=1) < 1 and not step.linear:
         raise B2nnError(f"conv {step.result!r} has a kernel larger than its map of {tuple(x.shape[2:])}")
     values[step.result] = torch.zeros(shape)

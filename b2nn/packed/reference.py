@@ -106,7 +106,8 @@ def conv(step: Conv, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
     if step.linear:
         y = y.reshape(*lead, len(step.weight))
     if shortcut is not None:
-        y = y + (shortcut if step.whole else shortcut.narrow(-1 if step.linear else 1, step.first, len(step.weight)))
+        whole = step.whole or not isinstance(shortcut, Tensor)
+        y = y + (shortcut if whole else shortcut.narrow(-1 if step.linear else 1, step.first, len(step.weight)))
     return activate(step.activation, y, -1 if step.linear else 1)
 
 

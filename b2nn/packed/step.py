@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from b2nn.packed.library import Library
+if TYPE_CHECKING:
+    from b2nn.packed.library import Library
 
 MAX_BITS = 4
 KINDS = {"bits": 0, "float": 1, "bf16": 2, "int8": 3, "depthwise": 4, "load": 5, "max_pool": 6, "average_pool": 7,

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from tracker.cli import Parser
@@ -55,5 +56,6 @@ def main() -> None:
     elif arguments.format == "onnx-int8":
         lines = export_onnx_int8(checkpoint, out, arguments.dynamic_batch, calibration)
     else:
-        lines = export_packed(checkpoint, out, precision, calibration, success)
+        lines = export_packed(checkpoint, out, precision, calibration, success,
+                              on_step=lambda text: print(f"{text} ...", file=sys.stderr))
     print("\n".join(lines))

@@ -90,6 +90,8 @@ def test_a_plan_tells_its_metric_and_fits_the_network_whatever_it_is(metric):
 def test_a_budget_out_of_range_is_named_by_its_metric():
     with pytest.raises(BudgetError, match="share of the full-precision memory"):
         make_plan(TABLES["memory"], [], 1.5, "random", 0)
+    with pytest.raises(BudgetError, match=r"budget 0\.001 of memory is below the floor"):
+        make_plan(TABLES["memory"], [], 0.001, "random", 0)
 
 
 def test_the_relaxed_ratio_of_crisp_gates_is_the_plans():

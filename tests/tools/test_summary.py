@@ -122,6 +122,7 @@ def test_a_packed_file_is_shown_with_what_it_holds(table, tmp_path, capsys):
         row, = (line for line in shown.splitlines() if f" {name} " in line)
         assert precision in row
     assert f"file:           {file.stat().st_size:,} bytes; int8 rest" in shown
+    assert "in 8 or 32 bit: " in shown and "in 32 bit:" not in shown
     assert f"{table.total / 1e6:.2f} MFLOPs" in shown and "packed with int8 rest" in shown
 
 
@@ -166,6 +167,7 @@ def test_a_pruned_checkpoint_is_shown_with_its_own_smaller_layers(tmp_path, caps
     print_summary(checkpoint=tmp_path / "tracker.pth")
     shown = capsys.readouterr().out
     assert f"pruned:         to {pruned.ratio:.4f} of the whole network's FLOPs, for budget 0.6" in shown
+    assert "ratio:          1.0000 of the pruned network, which has no plan" in shown
     assert f"{cost_table(network).total / 1e6:.2f} MFLOPs" in shown
 
 

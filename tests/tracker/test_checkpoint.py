@@ -104,7 +104,7 @@ def test_files_that_are_no_checkpoints_are_named(tmp_path, file):
     (tmp_path / "text.pth").write_text("hello")
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"epoch": 3}, tmp_path / "dict.pth")
-    for name, message in (("absent", "no such checkpoint"), ("half", "not readable"), ("text", "not readable"),
+    for name, message in (("absent", "no such checkpoint"), ("half", "neither a checkpoint"), ("text", "or damaged"),
                           ("list", "not a tracker checkpoint"), ("dict", "format None")):
         with pytest.raises(CheckpointError, match=rf"{name}\.pth: .*{message}"):
             load_checkpoint(tmp_path / f"{name}.pth")
@@ -124,7 +124,7 @@ class Malicious:
 def test_code_in_a_file_is_not_run(tmp_path, write):
     file, trace = tmp_path / "bad.pth", tmp_path / "trace"
     write({"format": FORMAT, "model": Malicious(trace)}, file)
-    with pytest.raises(CheckpointError, match=r"bad\.pth: not readable"):
+    with pytest.raises(CheckpointError, match=r"bad\.pth: neither a checkpoint"):
         load_checkpoint(file)
     assert not trace.exists()
 

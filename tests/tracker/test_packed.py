@@ -21,6 +21,7 @@ from tracker.export.command import export_packed
 from tracker.models import build_network, cost_table
 from tracker.online import load_tracker
 from tracker.packed import PackedTrackerNetwork, choose_packed, pack_network
+from tracker.several import SeveralTracker
 
 
 def trained(model: dict, recipe: Recipe, seed: int):
@@ -92,6 +93,20 @@ def test_a_checkpoint_and_its_packed_file_track_alike(stored, tmp_path):
     for tracker in (load_tracker(stored, packed=True), load_tracker(tmp_path / "any.name")):
         assert isinstance(tracker.network, PackedTrackerNetwork)
         np.testing.assert_allclose(boxes(tracker), plain, atol=0.05)
+
+
+def test_the_first_frame_after_the_target_was_shown_finds_everything_ready(stored):
+    tracker = load_tracker(stored, packed=True)
+    frame = np.zeros((120, 160, 3), np.uint8)
+    tracker.init(frame, np.array([60.0, 40.0, 30.0, 30.0]))
+    before = list(tracker.network.packed._prepared)
+    tracker.update(frame)
+    several = SeveralTracker(tracker)
+    several.init(frame, [np.array([60.0, 40.0, 30.0, 30.0])] * 2)
+    both = list(tracker.network.packed._prepared)
+    several.update(frame)
+    assert list(tracker.network.packed._prepared) == both
+    assert both[:len(before)] == before and len(both) == len(before) + (library() is not None)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])

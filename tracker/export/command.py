@@ -64,7 +64,7 @@ def export_onnx_int8(checkpoint: Path, out: Path, any_batch: bool = False,
 
 
 def export_packed(checkpoint: Path, out: Path, fp_precision: str | None = None, calibration: Path | None = None,
-                  success: Success | None = None) -> list[str]:
+                  success: Success | None = None, on_step: Callable[[str], None] = lambda text: None) -> list[str]:
     """Write the packed network in one file, once it agrees with the unpacked one.
 
     int8 is calibrated as that of ONNX is.
@@ -73,6 +73,7 @@ def export_packed(checkpoint: Path, out: Path, fp_precision: str | None = None, 
         fp_precision: one of `b2nn.packed.precision.FP_PRECISIONS`. None: int8 where there is `calibration` and it keeps
             `KEPT` of float32's success there, else float32.
         success: of a tracker on sequences, 0..1.
+        on_step: called with what is done next, for people.
 
     Raises:
         TrackerError, DataError: as `export_onnx_int8`, or `out` is a folder, or the networks differ.
@@ -82,21 +83,26 @@ def export_packed(checkpoint: Path, out: Path, fp_precision: str | None = None, 
         raise TrackerError(f"--out {out}: a packed tracker is one file in a folder that exists, such as tracker.packed")
     network, stored = load_checkpoint(checkpoint)
     precision = fp_precision or ("int8" if calibration else "float32")
+    if precision == "int8":
+        on_step(f"cutting {_PACKED_EXAMPLES} pairs of crops from {calibration or 'the generated set'}")
     examples = _crops(network, precision, calibration)
+    on_step("packing, and comparing with the unpacked network")
     plain = packed = pack_network(network, stored)
     lines = check_packed(network, plain, examples[::len(examples) // _CHECKED] if examples else noise(network)).lines()
     if precision != "float32":
+        on_step(f"packing in {precision}")
         packed = pack_network(network, stored, precision, examples or None)
         errors = relative_errors(network, packed, examples or noise(network))
         told = ", ".join(f"{name} {error:.1%}" for name, error in errors.items())
         lines.append(f"root mean square error of {precision} against the unpacked network: {told}")
     if precision == "int8" and success:
+        on_step("tracking sequences in float32 and in int8")
         kept, line = _judged(plain, packed, stored, calibration, success)
         packed = packed if kept or fp_precision else plain
         lines += [line, *([] if fp_precision else [f"so {packed.metadata['fp_precision']} is written"])]
     save(out, packed)
     size, full = out.stat().st_size, 4 * sum(parameter.numel() for parameter in network.parameters())
-    return [f"{out}: {size:,} bytes, {size / full:.1%} of the parameters in float32", *lines]
+    return [f"{out}: {size:,} bytes; the network's parameters in float32 are {full:,}", *lines]
 
 
 def _judged(plain: PackedNetwork, packed: PackedNetwork, stored: Checkpoint, calibration: Path | None,

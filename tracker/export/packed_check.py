@@ -46,6 +46,9 @@ class Agreement:
     def lines(self) -> list[str]:
         """For people."""
         median, most = statistics.median(self.differences), max(self.differences)
+        if not self.bits:
+            return [f"checked on {self.crops} crops against the unpacked network, in which nothing is binary: "
+                    f"maps differ by {self.besides:.1e} of the largest value"]
         return [f"checked on {self.crops} crops against the unpacked network: of {self.bits:,} binary inputs "
                 f"{self.flipped:,} lie within rounding of their threshold and fall on its other side",
                 f"maps differ by {self.besides:.1e} of the largest value without these; with them by {median:.1e} "

@@ -13,6 +13,7 @@ from torch import nn
 from b2nn import BinaryConv2d, Recipe
 from b2nn.errors import B2nnError, UnsupportedModule
 from b2nn.packed import pack, reference
+from b2nn.packed.library import library
 from b2nn.packed.ops import PackedConv2d
 
 
@@ -208,7 +209,66 @@ def test_a_network_tells_what_runs_where(found):
     assert {step.precision for step in steps.values() if step.packed and step.kind == "conv"} == {"bits", "float32"}
 
 
+def test_sizes_and_views_that_cost_nothing_are_left_out_and_shapes_are_named(found):
+    packed = pack(Numbered(lambda y, n: y.flatten(0, 1).view(y.shape) + n).eval())
+    x = torch.randn(1, 3, 8, 8)
+    packed(x, torch.ones(1, 8, 1, 1))
+    text = repr(packed)
+    assert "flatten" not in text and "getattr" not in text
+    assert "float32 (1, 8, 8, 8) and float32 (1, 8, 1, 1) to float32 (1, 8, 8, 8): the kernels take" in text
+    assert {step.name for step in packed.steps() if step.once} >= {"flatten"}
+
+
 def test_a_network_without_kernels_says_why(monkeypatch):
     monkeypatch.setattr("b2nn.packed.listing.missing", lambda: "no compiler")
     packed = pack(nn.Sequential(nn.Conv2d(3, 8, 3)))
     assert "1 steps in torch: no compiler" in repr(packed) and not packed.steps()[0].packed
+
+
+class Numbered(nn.Module):
+    """A conv's map and a number that comes with the call."""
+
+    def __init__(self, code):
+        super().__init__()
+        self.conv, self.last, self.code = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 4, 1), code
+
+    def forward(self, x, number):
+        return self.last(self.code(self.conv(x), number))
+
+
+@pytest.mark.parametrize(("code", "prepared"), [
+    (lambda y, n: y * n, 3), (lambda y, n: (y / (n * 2 + 1)).clamp(-n, n), 3), (lambda y, n: y[:, :, :n], 5),
+    (lambda y, n: y + n, 5),
+])
+def test_numbers_that_change_no_shape_need_no_new_maps(code, prepared):
+    model, x = Numbered(code).eval().requires_grad_(False), torch.randn(1, 3, 8, 8)
+    packed = pack(model)
+    for number in (1, 2, 3, 2.0, True):  # 2 and 2.0 are of two types, and so is True
+        try:
+            wanted = model(x, number)
+        except TypeError:  # a slice takes whole numbers only
+            continue
+        torch.testing.assert_close(packed(x, number), wanted, rtol=1e-4, atol=1e-4)
+    assert len(packed._prepared) in ((0, prepared) if library() is None else (prepared, prepared - 1))
+
+
+def test_an_array_is_refused_with_its_remedy(packed):
+    with pytest.raises(B2nnError, match=r"input 'x' is a ndarray; .* call torch.from_numpy"):
+        packed(torch.randn(1, 3, 9, 9).numpy())
+
+
+def test_a_packed_network_is_no_graph_and_says_so(packed):
+    x = torch.randn(1, 3, 9, 9)
+    for record in (lambda: torch.export.export(packed, (x,)), lambda: torch.jit.trace(packed, x),
+                   lambda: torch.vmap(packed)(x[None])):
+        with pytest.raises(B2nnError, match="is no part of a graph") as raised:
+            record()
+        assert "\n" not in str(raised.value)
+
+
+def test_torch_compile_runs_it_between_graphs(packed):
+    x = torch.randn(1, 3, 9, 9)
+    compiled = torch.compile(lambda x: packed(x * 2) + packed.run("forward", x), backend="eager")
+    assert torch.equal(compiled(x), packed(x * 2) + packed(x))
+    with pytest.raises(Exception, match="is no part of a graph"):
+        torch.compile(lambda x: packed(x), backend="eager", fullgraph=True)(x)

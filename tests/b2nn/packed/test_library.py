@@ -5,7 +5,10 @@ import ctypes.util
 import os
 import subprocess
 import sys
+import threading
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,6 +99,30 @@ def test_a_library_of_something_else_is_named(again, monkeypatch, file, message)
     assert seen[0].filename == __file__
 
 
+@pytest.mark.parametrize("change", [dict(ABI=ABI + 1), dict(Step=BitPlane)], ids=str)
+def test_a_library_of_other_sources_is_not_used(again, monkeypatch, change):
+    if library() is None:
+        pytest.skip("needs compiled kernels")
+    for name, value in {"_looked": False, **change}.items():
+        monkeypatch.setattr(module, name, value)
+    with pytest.warns(UserWarning, match=r"was compiled from other sources .* remove that file and build/"):
+        assert library() is None
+
+
+def test_threads_that_look_at_once_load_it_once(again, monkeypatch):
+    loaded, together = [], threading.Barrier(4)
+    monkeypatch.setattr(module, "_load", lambda wanted: loaded.append(wanted) or time.sleep(0.05) or "kernels")
+
+    def look():
+        together.wait()
+        assert library() == "kernels"
+
+    with ThreadPoolExecutor(4) as pool:
+        for one in [pool.submit(look) for _ in range(4)]:
+            one.result()
+    assert len(loaded) == 1
+
+
 def test_threads_are_those_of_the_libgomp_that_torch_has_loaded():
     if library() is None or not sys.platform.startswith("linux"):
         pytest.skip("needs compiled kernels")
@@ -127,6 +154,15 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert run.stdout == "0\n", run.stderr
 
 
+def next_build(folder: Path) -> Path:
+    """Where setup.py will compile to."""
+    import setuptools
+
+    command = setuptools.Distribution().get_command_obj("build")
+    command.ensure_finalized()
+    return folder / command.build_platlib
+
+
 @pytest.fixture(scope="module")
 def no_compiler(tmp_path_factory) -> Path:
     """A copy of the package, built by setup.py where there is no compiler."""
@@ -138,9 +174,13 @@ def no_compiler(tmp_path_factory) -> Path:
             copy = folder / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
+    name = Path(module._file()).name if library() else "_bk.abi3.so"
+    (stale := next_build(folder) / "b2nn/packed" / name).parent.mkdir(parents=True)
+    stale.write_bytes(b"of older sources")
     build = subprocess.run([sys.executable, "setup.py", "build_ext", "--inplace"], cwd=folder, text=True, timeout=60,
                            capture_output=True, env=os.environ | {"CC": "/nonexistent"})  # fmt: skip
     assert build.returncode == 0, build.stderr
+    assert not stale.exists()
     return folder
 
 
@@ -148,7 +188,8 @@ def test_without_a_compiler_torch_does_the_same_and_says_so_once(no_compiler):
     run = python(LAYER + "PackedConv2d(layer)(x)", no_compiler)
     assert run.stdout == "torch\n" and run.returncode == 0
     assert run.stderr.count("UserWarning") == 1
-    assert "install one and b2track again; binary layers run in plain torch, which is slow" in run.stderr
+    assert "install a compiler such as gcc, then b2track once more" in run.stderr
+    assert "binary layers run in plain torch, which is slow" in run.stderr
 
 
 def test_levels_are_numbered_as_in_c():

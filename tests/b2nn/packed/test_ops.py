@@ -2,6 +2,9 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch._subclasses import FakeTensorMode
 
@@ -48,6 +51,35 @@ def test_weights_that_change_are_noticed(way):
     assert not torch.equal(before, after) and torch.equal(packed(x), -after)
 
 
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_changes_that_nothing_counts_are_noticed(way, mode):
+    packed, x = PackedConv2d(layer(16, 16, 3, bias=False)), torch.randn(1, 16, 5, 5)
+    with mode():
+        alpha = packed.alpha.clone()
+        before = binary_conv2d(x, packed.signs, packed.threshold, alpha)
+        alpha.data.mul_(2)
+        assert torch.equal(binary_conv2d(x, packed.signs, packed.threshold, alpha), 2 * before)
+
+
+SIDES = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@given(value=st.sampled_from([-1, 0, 1]), kernel=SIDES, stride=SIDES, dilation=SIDES, padding=SIDES,
+       groups=st.integers(1, 2), channels=st.integers(1, 70))
+@settings(max_examples=40, deadline=None)
+def test_any_padding_value_equals_a_conv_of_signs(value, kernel, stride, dilation, padding, groups, channels):
+    x, weight = torch.randn(2, groups * channels, 8, 9), torch.randn(groups * 5, channels, *kernel)
+    alpha, threshold = torch.rand(groups * 5), 0.3 * torch.randn(groups * channels)
+    signs = torch.where(x >= threshold.view(-1, 1, 1), 1.0, -1.0)
+    signs = F.pad(signs, (padding[1], padding[1], padding[0], padding[0]), value=value)
+    wanted = F.conv2d(signs, torch.where(weight >= 0, 1.0, -1.0), None, stride, 0, dilation, groups)
+    options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups, pad_value=value)
+    given = (x, pack_signs(weight), threshold, alpha)
+    assert torch.equal(binary_conv2d(*given, **options), wanted * alpha.view(-1, 1, 1))
+    reference = ops.reference_conv2d(*given, None, *options.values())
+    assert torch.equal(reference, wanted * alpha.view(-1, 1, 1))
+
+
 def test_signs_round_trip():
     weight = torch.randn(5, 13, 3, 2)
     weight[0, 0] = 0
@@ -65,6 +97,11 @@ def test_wrong_inputs_are_refused_by_name(way):
         packed(torch.randn(1, 16, 2, 5))
     with pytest.raises(B2nnError, match="threshold has shape"):
         binary_conv2d(torch.randn(1, 16, 5, 5), packed.signs, torch.zeros(3), packed.alpha)
+    given = (torch.randn(1, 16, 5, 5), packed.signs, packed.threshold, packed.alpha)
+    with pytest.raises(B2nnError, match=r"alpha is torch\.float64, needed is float32"):
+        binary_conv2d(*given[:3], packed.alpha.double())
+    with pytest.raises(B2nnError, match="pad_value is 2; choose -1, 0 or 1"):
+        binary_conv2d(*given, pad_value=2)
     with pytest.raises(UnsupportedModule, match=r"b2nn\.packed\.pack"):
         PackedConv2d(layer(16, 8, 3, scale="adabin"))
 

@@ -18,7 +18,7 @@ from tracker.checkpoint import save_checkpoint
 from tracker.errors import TrackerError
 from tracker.export import command
 from tracker.export.command import export_packed
-from tracker.export.packed_check import check_packed, noise, relative_errors
+from tracker.export.packed_check import Agreement, check_packed, noise, relative_errors
 from tracker.packed import pack_network
 
 
@@ -71,8 +71,15 @@ def test_the_error_of_a_lower_precision_is_that_of_its_maps(tiny):
     assert all(errors["float32"][name] < error for name, error in errors["bf16"].items())
 
 
+def test_a_network_without_bits_is_not_counted_in_bits():
+    (said,) = Agreement(8, 0, 0, 1e-7, (1e-7,) * 8).lines()
+    assert "nothing is binary: maps differ by 1.0e-07" in said
+
+
 def test_export_tells_what_it_checked(stored, tmp_path):
-    size, bits, maps, *rest = export_packed(stored, tmp_path / "t.packed")
+    doing: list[str] = []
+    size, bits, maps, *rest = export_packed(stored, tmp_path / "t.packed", on_step=doing.append)
+    assert doing == ["packing, and comparing with the unpacked network"]
     assert "t.packed: " in size and not rest
     assert bits.startswith("checked on 8 crops against the unpacked network: of ") and "threshold" in bits
     assert maps.startswith("maps differ by ") and "median over crops" in maps
