@@ -25,7 +25,9 @@ def as_box(given: object, frame: np.ndarray) -> np.ndarray:
     box = box.astype(np.float64)
     said = f"init box {','.join(f'{value:g}' for value in box)}"
     x, y, w, h = box.tolist()
-    if not np.isfinite(box).all() or w <= 0 or h <= 0:
+    if not np.isfinite(box).all():
+        raise TrackerError(f"{said} is not finite")
+    if w <= 0 or h <= 0:
         raise TrackerError(f"{said} has no area")
     if min(w, h) < 1:
         raise TrackerError(f"{said} is smaller than a pixel; width and height are in pixels, at least 1")

@@ -22,7 +22,7 @@ from tracker.packed import PackedTrackerNetwork, choose_packed, how
 from tracker.ready import READY_MODEL
 from tracker.recording import SUFFIXES
 from tracker.several import SeveralTracker
-from tracker.video import Source, is_live, open_source, require_source, track_video
+from tracker.video import Source, is_live, open_source, require_source, shown, track_video
 from tracker.window import Window
 
 
@@ -79,7 +79,7 @@ def _opened(name: str) -> Iterator[Source]:
     if not is_live(name):
         yield open_source(name)
         return
-    print(f"connecting to {name}", file=sys.stderr)
+    print(f"connecting to {shown(name)}", file=sys.stderr)
     source = opening(name)
     try:
         yield source.result()

@@ -71,10 +71,15 @@ def is_live(name: str) -> bool:
     return "://" in name or (_is_index(name) and not Path(name).exists())
 
 
+def shown(name: str) -> str:
+    """A source's name as it may be printed: of a stream's URL without user and password."""
+    return re.sub(r"(?<=://).*@", "…@", name)
+
+
 def require_source(name: str) -> None:
     """Raise an OptionError if `name` is no camera or stream, and no file or folder that exists."""
     if not is_live(name) and not Path(name).exists():
-        raise OptionError("--source", name, "no such file or folder")
+        raise OptionError("--source", shown(name), "no such file or folder")
 
 
 def open_source(name: str) -> Source:
@@ -98,7 +103,7 @@ def open_source(name: str) -> Source:
     frames = _decode(capture)
     first = next(frames, None)
     if first is None:
-        raise OptionError("--source", name, "cannot be opened, or is no video with a readable frame")
+        raise OptionError("--source", shown(name), "cannot be opened, or is no video with a readable frame")
     count, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
     return Source(name, first, frames, int(count) if count > 0 and not live else None,
                   fps if 1 <= fps <= 240 else DEFAULT_FPS, live)
@@ -234,7 +239,7 @@ def require_whole(source: Source, frames: int) -> None:
             the duration.
     """
     if source.count is not None and source.count - frames > max(2, 0.02 * source.count):
-        raise OptionError("--source", source.name,
+        raise OptionError("--source", shown(source.name),
                           f"cut or damaged, only {frames} of its {source.count} frames are readable")
 
 

@@ -25,7 +25,8 @@ def test_nothing_else_is_one(bad):
 
 
 @pytest.mark.parametrize(("box", "message"), [
-    ((1, 2, 0, 4), "has no area"), ((1, 2, 3, -4), "has no area"), ((np.nan, 2, 3, 4), "has no area"),
+    ((1, 2, 0, 4), "has no area"), ((1, 2, 3, -4), "has no area"), ((np.nan, 2, 3, 4), "is not finite"),
+    ((1, 2, np.inf, 4), "is not finite"),
     ((1, 2, 0.9, 40), "smaller than a pixel"), ((160, 2, 3, 4), "outside the frame of 160x120"),
     ((-3, 2, 3, 4), "outside the frame"),
 ])

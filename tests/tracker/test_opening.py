@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 from tracker import opening
 from tracker.errors import TrackerError
-from tracker.video import Source
+from tracker.video import Source, shown
 
 FRAME = np.zeros((20, 30, 3), np.uint8)
 
@@ -86,3 +86,9 @@ def test_ctrl_c_ends_at_once_where_a_stream_is_silent(silent, tmp_path):
         assert time.monotonic() - start < 3
         assert demo.stderr.read() == f"connecting to rtsp://{address}/x\ninterrupted\n"
         line.close()
+
+
+def test_a_password_is_not_printed():
+    assert shown("rtsp://user:p@w@10.0.0.5/x") == "rtsp://…@10.0.0.5/x"
+    assert shown("rtsp://user:pw@") == "rtsp://…@"
+    assert shown("rtsp://10.0.0.5/x") == "rtsp://10.0.0.5/x" and shown("a@b.avi") == "a@b.avi"

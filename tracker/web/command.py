@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tracker.device import require_device
-from tracker.errors import TrackerError
+from tracker.errors import OptionError, TrackerError
 from tracker.packed import choose_packed
 from tracker.web.address import is_loopback
 from tracker.web.limits import Limits
@@ -49,6 +49,11 @@ def run_web(options: WebOptions) -> None:
     """
     if options.videos and not options.videos.is_dir():
         raise TrackerError(f"--videos {options.videos}: no such folder")
+    for path in options.checkpoints:
+        if not path.is_file():
+            raise OptionError("--checkpoint", path, "no such file")
+    if not options.host:
+        raise OptionError("--host", "''", "is no address; 0.0.0.0 means all networks of this machine")
     require_device(options.device)
     packed = choose_packed(options.packed, options.device, options.checkpoints)
     choices = find_choices(Path("work_dirs"), options.checkpoints, options.device, packed)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from tracker.errors import OptionError, TrackerError
 from tracker.video import Source
 from tracker.web.limits import Limits
+from tracker.web.openings import Openings
 from tracker.web.trackers import Choice, Tracker
 from tracker.web.videos import find_video, list_videos, open_video
 
@@ -21,12 +22,16 @@ class Offers:
         choices: trackers, the first one preset.
         videos: folder whose videos may be opened, or None.
         cameras: cameras (indices) and streams (URLs) that may be opened.
+
+    Attributes:
+        openings: those cameras that are being opened.
     """
 
     def __init__(self, choices: Iterable[Choice], videos: Path | None = None, cameras: Iterable[str] = ()) -> None:
         self.choices = {choice.name: choice for choice in choices}
         self.videos = videos
         self._cameras = _named(cameras)
+        self.openings = Openings()
 
     def describe(self) -> dict[str, Any]:
         """What the page is told."""

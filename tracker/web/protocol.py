@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from datasets import images
+from datasets.errors import DataError
 from tracker.errors import TrackerError
 
 MAX_TEXT = 4096  # characters of a JSON message
@@ -131,8 +132,7 @@ def decode(jpeg: bytes, least_side: int, max_side: int) -> np.ndarray:
     """A camera's JPEG as (H, W, 3) uint8 BGR.
 
     Raises:
-        TrackerError: no JPEG, or sides that are not within these; its size is known before a pixel is decoded.
-        DataError: it ends early.
+        TrackerError: no whole JPEG, or sides that are not within these; its size is known before a pixel is decoded.
     """
     try:
         with Image.open(BytesIO(jpeg), formats=["JPEG"]) as picture:
@@ -144,7 +144,10 @@ def decode(jpeg: bytes, least_side: int, max_side: int) -> np.ndarray:
     if min(width, height) < least_side:
         raise TrackerError(f"the camera's frames are {width}x{height}; that is too small to track anything, "
                            f"at least {least_side} pixels a side are needed")
-    return images.decode(jpeg, "a frame of the camera")
+    try:
+        return images.decode(jpeg, "a frame of the camera")
+    except DataError as error:
+        raise TrackerError("a frame of the camera came cut short or damaged; it is left out") from error
 
 
 def encode(frame: np.ndarray, max_side: int) -> bytes:

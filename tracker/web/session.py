@@ -1,7 +1,9 @@
 """One page that is connected, from its first message to the last.
 
 Three tasks share it. One reads messages and never waits for anything else, one does the work, one watches for
-idleness. Nothing that computes or blocks runs in them, so a session delays no other by more than the processor it uses.
+idleness. Nothing that computes or blocks runs in them, so a session delays no other by more than the processor it uses,
+with one exception: OpenCV opens one source of FFmpeg at a time, so while a stream that is silent is being opened (10
+seconds at most) other videos wait to be opened.
 """
 
 from __future__ import annotations
@@ -82,9 +84,10 @@ class Session:
         idle = self._limits.idle_seconds
         while (left := self.inbox.touched + idle - time.monotonic()) > 0:
             await asyncio.sleep(left)
-        raise SessionEnd(f"closed after {spoken(idle)} without use")
+        raise SessionEnd(f"closed after {spoken(idle)} without use; the files to download went with the page's session")
 
     def _hello(self) -> dict[str, Any]:
         limits = self._limits
         return {"type": "hello", "session": self.key, **self._offers.describe(),
-                "limits": {"upload_bytes": limits.upload_bytes, "seconds": limits.seconds}}
+                "limits": {"upload_bytes": limits.upload_bytes, "seconds": limits.seconds,
+                           "idle": spoken(limits.idle_seconds)}}

@@ -25,18 +25,25 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._runs: list[list[Path]] = []
+        self._stems: list[Path] = []
 
     def stems(self, source: str, trackers: Sequence[str]) -> list[Path]:
-        """Paths without suffix for a new run's files, a tracker each, called after video and tracker."""
+        """Paths without suffix for a new run's files, a tracker each, called after video and tracker.
+
+        No other run has them, be it finished or not: a new one is named before the one at work has ended.
+        """
         folder = self._folder / f"run-{secrets.token_hex(4)}"
         folder.mkdir()
-        taken = {path.stem for path in chain(*self._runs)}
+        self._stems = [stem for stem in self._stems if stem.parent.is_dir()]
+        taken = {stem.name for stem in self._stems}
         stems = []
         for tracker in trackers:
             name = _file_name(f"{_stem(source)}-{tracker}")
             stems.append(next(each for again in count(1) if (each := name + f"-{again}" * (again > 1)) not in taken))
             taken.add(stems[-1])
-        return [folder / stem for stem in stems]
+        paths = [folder / stem for stem in stems]
+        self._stems += paths
+        return paths
 
     def add(self, paths: Sequence[Path]) -> None:
         """Offer the files of a run that has ended."""

@@ -16,7 +16,7 @@ from tracker.online import Result, SiameseTracker, load_tracker
 from tracker.ready import READY
 from tracker.runs import find_runs
 
-_READY_NOTES = {"ready": "comes with the package", "ready-fp": "comes with the package, full precision"}
+_READY_NOTES = {"ready": "partly 1-bit, comes with the package", "ready-fp": "full precision, comes with the package"}
 _READY_NAMES = {path: name for name, path in READY.items()}
 
 

@@ -19,7 +19,6 @@ import numpy as np
 
 from datasets.errors import DataError
 from tracker.errors import TrackerError
-from tracker.opening import opening
 from tracker.video import Source, require_whole
 from tracker.web import protocol
 from tracker.web.inbox import Inbox
@@ -112,7 +111,7 @@ class Worker:
             self._device = True
             await self._out.send({"type": "source", "kind": "device", "live": True})
         elif wanted.kind == "camera":
-            answer = asyncio.wrap_future(opening(self._offers.camera(wanted.name)))
+            answer = asyncio.wrap_future(self._offers.openings.begin(self, self._offers.camera(wanted.name)))
             answer.add_done_callback(lambda _: self._inbox.wake.set())
             self._opening = wanted.name, answer
             await self._out.send({"type": "opening", "name": wanted.name})
@@ -186,11 +185,11 @@ class Worker:
             return  # sent before the page heard that another source is open
         limits = self._limits
         frame = await self._in_thread(partial(protocol.decode, message.jpeg, limits.least_side, limits.frame_side))
-        await self._record()
         if message.box is not None:
+            await self._record(await self._last())
             await self._begin(frame, message.box, "camera", None)
-        elif self._run is not None:
-            await self._in_thread(partial(self._run.follow, frame))
+        else:
+            await self._follow(frame)
         await self._out.send({"type": "result", "frame": message.number, "seen": self._inbox.seen, **self._found()})
 
     async def _next(self, player: Player) -> None:
@@ -198,9 +197,7 @@ class Worker:
         if wait := player.wait():
             await asyncio.sleep(min(wait, _WAIT_SECONDS))
         elif await self._in_thread(player.advance):
-            await self._record()
-            if self._run is not None:
-                await self._in_thread(partial(self._run.follow, player.frame))
+            await self._follow(player.frame)
             await self._show(player)
         elif player.over:
             await self._show(player, force=True)
@@ -208,16 +205,24 @@ class Worker:
             await self._tell_state()
             require_whole(player.source, player.number + 1)
 
-    async def _record(self) -> None:
-        """Write the last frame while the next one is tracked; one at a time, so that none pile up."""
-        if self._run is None:
-            return
+    async def _follow(self, frame: np.ndarray) -> None:
+        """Track in a frame, and only then write the last one: beside a recorder the first tracker would seem slow."""
+        if self._run is not None:
+            write = await self._last()
+            await self._in_thread(partial(self._run.follow, frame))
+            await self._record(write)
+
+    async def _last(self) -> Callable[[], None]:
+        """What writes the last frame, as soon as the one before is written; so none pile up."""
         before, self._recording = self._recording, None
         if before is not None:
             await before
-        full = self._run.full
-        self._recording = asyncio.get_running_loop().run_in_executor(self._recorder, self._run.recording())
-        if full and not self._told_full:
+        return self._run.recording() if self._run else lambda: None
+
+    async def _record(self, write: Callable[[], None]) -> None:
+        """Write a frame while the next one is read."""
+        self._recording = asyncio.get_running_loop().run_in_executor(self._recorder, write)
+        if self._run and self._run.full and not self._told_full:
             self._told_full = True
             await self._out.say(f"only the first {spoken(self._limits.seconds)} are recorded for downloading")
 

@@ -192,7 +192,7 @@ def test_names_are_those_of_the_run_until_the_next_box(page, sequence):
     page.click("#stop")
     page.wait_for_selector("#files a")
     assert legend(page)[0] == "score, blinker"
-    assert page.inner_text("#hint") == "Draw a box around what is to be tracked."
+    assert page.inner_text("#hint") == "The files are under Downloads. Draw a box to track again."
 
 
 def test_a_camera_that_fails_leaves_a_clean_page_and_is_told_in_sight(chromium, serve, numbered_videos):
@@ -209,6 +209,26 @@ def test_a_camera_that_fails_leaves_a_clean_page_and_is_told_in_sight(chromium, 
     assert "--" not in page.inner_text("#message")
     assert page.is_visible("#empty") and page.evaluate("document.querySelector('.picture').width") == 0
     page.close()
+
+
+def test_a_camera_that_is_refused_leaves_the_source_as_it_is(page, sequence):
+    page.click("text=target.avi")
+    draw_what_is_seen(page, sequence[1])
+    page.evaluate("void (navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')))")
+    page.click("#device")
+    page.wait_for_selector("#message:visible")
+    assert "not allowed" in page.inner_text("#message") and page.is_enabled("#stop")
+    page.click("#stop")
+    page.wait_for_selector("#files a")
+
+
+def test_a_video_can_be_dropped_anywhere(page):
+    kept = """(kind) => {
+      const event = new DragEvent(kind, { cancelable: true, bubbles: true, dataTransfer: new DataTransfer() });
+      document.querySelector("aside").dispatchEvent(event);
+      return event.defaultPrevented;
+    }"""
+    assert page.evaluate(kept, "dragover") and page.evaluate(kept, "drop")
 
 
 def test_leaving_a_box_undrawn_goes_on_where_it_went_on_before(page):
@@ -318,8 +338,10 @@ def test_everything_can_be_done_with_keys(page):
     page.keyboard.press("b")
     page.keyboard.press("Escape")
     until(page, "!document.querySelector('.drawing')")
+    page.focus("#first")  # letters count in a list too
     page.keyboard.press("f")
     page.wait_for_selector("#files a")
+    page.focus("#device")
     page.keyboard.press("c")
     page.wait_for_selector(".pane.b:visible")
 

@@ -50,7 +50,7 @@ def test_it_prints_an_address_with_a_token_answers_and_ends_clean(place):
 
 def test_trackers_are_the_packages_and_the_finished_runs_the_latest_first_or_those_named(place):
     assert [(one.name, one.note) for one in find_choices(place / "work_dirs", [], "cpu")] == [
-        ("ready", "comes with the package"), ("ready-fp", "comes with the package, full precision"),
+        ("ready", "partly 1-bit, comes with the package"), ("ready-fp", "full precision, comes with the package"),
         ("mixbin-0.3", "mixbin, 30% of the full-precision FLOPs"),
         ("fp", "full precision")]
     assert [one.name for one in find_choices(place, [READY_MODEL], "cpu")] == ["ready"]
@@ -70,7 +70,8 @@ def test_sessions_share_weights(place):
 
 @pytest.mark.parametrize(("options", "message"), [
     (dict(videos=Path("nowhere")), "--videos nowhere: no such folder"),
-    (dict(checkpoints=(Path("nowhere.pth"),)), "nowhere.pth"),
+    (dict(checkpoints=(Path("nowhere"),)), "--checkpoint nowhere: no such file"),
+    (dict(host=""), "--host '': is no address"),
     (dict(device="tpu"), "--device tpu"),
     (dict(host="300.1.1.1"), "--host 300.1.1.1: is no address of this machine"),
     (dict(certificate=Path("nope.pem")), "--cert nope.pem: No such file"),

@@ -23,6 +23,7 @@ from tracker.recording import COLUMNS
 from tracker.video import Source
 from tracker.web.limits import Limits
 from tracker.web.protocol import pack
+from tracker.web.recorder import Recorder
 from tracker.web.run import Run
 
 VIDEO = "toys/target.avi"
@@ -48,7 +49,7 @@ def test_a_page_learns_what_there_is(serve):
         hello = await page.until("hello")
         assert [one["name"] for one in hello["trackers"]][:2] == ["matcher", "blinker"]
         assert (hello["videos"], hello["cameras"]) == ([VIDEO], ["Camera 0"])
-        assert hello["limits"] == {"upload_bytes": 200 * 2**20, "seconds": 600.0}
+        assert hello["limits"] == {"upload_bytes": 200 * 2**20, "seconds": 600.0, "idle": "5 minutes"}
 
     visit(address, visitor)
 
@@ -165,20 +166,52 @@ def test_a_camera_that_does_not_answer_keeps_nothing_waiting(serve, monkeypatch)
 
     async def visitor(page):
         await page.until("hello")
-        for _ in range(2):
-            await page.send("open", kind="camera", name="Camera at 10.0.0.5")
-            assert (await page.until("opening"))["name"] == "Camera at 10.0.0.5"
-            await asyncio.to_thread(asked.wait, 10)
-            await page.send("open", kind="video", name=VIDEO)  # another choice
-            assert (await page.until("source"))["name"] == VIDEO
-        await page.send("open", kind="camera", name="Camera at 10.0.0.5")
-        await page.until("opening")
+        camera = dict(kind="camera", name="Camera at 10.0.0.5")
+        await page.send("open", **camera)
+        assert (await page.until("opening"))["name"] == "Camera at 10.0.0.5"
+        await asyncio.to_thread(asked.wait, 10)
+        await page.send("open", kind="video", name=VIDEO)  # another choice
+        assert (await page.until("source"))["name"] == VIDEO
+        for _ in range(20):  # what was given up is still being opened
+            await page.send("open", **camera)
+            assert (await page.until("error"))["text"] == "another camera is being opened; wait"
+        assert sum(thread.name == "opening" for thread in threading.enumerate()) == 1
         answer.set_exception(OptionError("--source", secret, "cannot be opened"))
+        await asyncio.to_thread(wait_until, lambda: not server.offers.openings._sessions)
+        await page.send("open", **camera)
         text = (await page.until("error"))["text"]
         assert text == "Camera at 10.0.0.5: it cannot be reached, or sends no picture"
 
     visit(address, visitor)
     wait_until(lambda: not server.sessions)
+
+
+def test_nothing_is_recorded_while_trackers_are_at_work(serve, sequence, monkeypatch):
+    at_work, both = threading.Event(), []
+    follow, write = Run.follow, Recorder.write
+
+    def following(self, frame):
+        at_work.set()
+        time.sleep(0.01)
+        follow(self, frame)
+        at_work.clear()
+
+    def writing(self, *args):
+        both.append(at_work.is_set())
+        time.sleep(0.02)
+        write(self, *args)
+        both.append(at_work.is_set())
+
+    monkeypatch.setattr(Run, "follow", following)
+    monkeypatch.setattr(Recorder, "write", writing)
+    address, _ = serve()
+
+    async def visitor(page):
+        await tracked(page, sequence[1][0])
+        await page.until("picture", frame=8)
+
+    visit(address, visitor)
+    assert len(both) > 10 and not any(both)
 
 
 def test_a_new_box_goes_on_in_the_same_recording(serve, sequence):
@@ -402,7 +435,8 @@ def test_who_does_nothing_is_asked_to_leave(serve):
 
     async def visitor(page):
         error = await page.until("error")
-        assert error == {"type": "error", "text": "closed after 0.3 seconds without use", "fatal": True}
+        assert error == {"type": "error", "fatal": True, "text": "closed after 0.3 seconds without use; the files to "
+                         "download went with the page's session"}
         assert await page.next() is None
 
     visit(address, visitor)

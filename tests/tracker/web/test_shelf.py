@@ -26,6 +26,19 @@ def test_no_two_files_share_a_name(tmp_path):
     assert shelf.find("bag-a-b-2.mp4").read_bytes() == b"video" and shelf.find("bag-a-b") is None
 
 
+def test_a_run_that_is_named_before_the_last_has_ended_has_another_name(tmp_path):
+    shelf = Shelf(tmp_path)
+    names = [[stem.name for stem in shelf.stems("bag.avi", trackers)] for trackers in (["ready", "fp"], ["ready"])]
+    assert names == [["bag-ready", "bag-fp"], ["bag-ready-2"]]
+
+
+def test_names_come_back_when_their_run_has_gone(tmp_path):
+    shelf = Shelf(tmp_path)
+    for number in range(KEPT_RUNS + 1):
+        recorded(shelf, f"{number}.avi", "t")
+    assert recorded(shelf, "0.avi", "t") == ["0-t.mp4"]
+
+
 def test_the_last_runs_are_kept_the_newest_first(tmp_path):
     shelf = Shelf(tmp_path)
     for number in range(KEPT_RUNS + 2):

@@ -10,7 +10,7 @@ import { Views } from "./views.js";
 
 const find = (id) => document.getElementById(id);
 const NOTHING = { source: null, opening: "", playing: false, tracking: false, ended: false, drawing: false,
-  wantsBox: false, resume: false };
+  wantsBox: false, resume: false, filed: false };
 const on = { ...NOTHING };
 const notice = new Notice(find);
 const views = new Views(find);
@@ -18,6 +18,7 @@ const sketch = new Sketch(views.panes, track);
 const chooser = new Chooser(find, choose);
 let hello = null;
 let device = null;
+let opens = 0;
 
 const connection = new Connection(receive, () => {
   Object.assign(on, NOTHING);
@@ -34,6 +35,7 @@ const handlers = {
   hello(message) {
     hello = message;
     chooser.fill(hello.trackers);
+    find("kept").textContent = `Files are kept until the page is closed or not used for ${hello.limits.idle}.`;
     views.label(chooser.marked());
     find("videos").hidden = !hello.videos.length;
     buttons(find("videos").querySelector("ul"), hello.videos, (name) => open("video", name));
@@ -68,7 +70,10 @@ const handlers = {
     if (on.source?.kind !== "device") on.playing = message.playing;
     const finished = on.tracking && !message.tracking;
     Object.assign(on, { tracking: message.tracking, ended: message.ended });
-    if (finished) views.finish();
+    if (finished) {
+      views.finish();
+      offerFiles();
+    }
     if (finished && device) views.moved(null); // its picture goes on
     if (finished && differs()) fresh();
     if (device && !on.tracking) Object.assign(device, { tracking: false, playing: true });
@@ -98,7 +103,18 @@ function receive(message, jpeg) {
 // Sources.
 
 async function open(kind, name = "") {
+  const turn = (opens += 1);
   notice.hide();
+  let camera = null;
+  if (kind === "device") {
+    try {
+      camera = await Camera.open();
+    } catch (error) {
+      notice.say(error.message); // what was open stays so
+      return;
+    }
+    if (turn !== opens) return camera.close(); // another source was chosen while the browser asked
+  }
   sketch.end();
   device?.close();
   device = null;
@@ -106,15 +122,7 @@ async function open(kind, name = "") {
   views.blank();
   fresh();
   render();
-  if (kind === "device") {
-    try {
-      const camera = await Camera.open();
-      device = new Device(camera, connection, (canvas) => views.show(canvas, canvas.width, canvas.height));
-    } catch (error) {
-      notice.say(error.message);
-      return;
-    }
-  }
+  if (camera) device = new Device(camera, connection, (canvas) => views.show(canvas, canvas.width, canvas.height));
   connection.send("open", { kind, name });
   for (const button of document.querySelectorAll("aside button")) {
     button.classList.toggle("chosen", kind === "device" ? button.id === "device" : button.textContent === name);
@@ -122,7 +130,7 @@ async function open(kind, name = "") {
 }
 
 async function send(file) {
-  if (!file) return;
+  if (!file || !hello) return;
   notice.hide();
   const limit = hello.limits.upload_bytes;
   if (file.size > limit) {
@@ -211,6 +219,12 @@ function fresh() {
   views.label(chooser.marked());
 }
 
+/** The run has ended; on a narrow page its files are far below. */
+function offerFiles() {
+  on.filed = find("files").childElementCount > 0;
+  if (on.filed && matchMedia("(max-width: 60rem)").matches) find("downloads").scrollIntoView({ block: "nearest" });
+}
+
 function render() {
   const { source, playing, tracking, ended, drawing } = on;
   const file = source && !source.live;
@@ -248,7 +262,8 @@ function words() {
 function hint() {
   if (on.drawing) return `Drag a box around the target${matchMedia("(hover: none)").matches ? "." : ", or use the arrow keys and enter."}`;
   if (on.tracking && differs()) return "The other choice of trackers counts from the next box.";
-  if (on.ended) return "The video has ended. Its files are under Downloads.";
+  if (on.ended) return `The video has ended.${on.filed ? " Its files are under Downloads." : ""}`;
+  if (on.filed && !on.tracking) return "The files are under Downloads. Draw a box to track again.";
   if (on.source && !on.tracking) return "Draw a box around what is to be tracked.";
   return "";
 }
@@ -270,23 +285,25 @@ find("draw").addEventListener("click", draw);
 find("stop").addEventListener("click", () => connection.send("stop"));
 find("restart").addEventListener("click", () => open(...on.opened));
 
-const drop = find("panes");
-drop.addEventListener("dragover", (event) => {
+// Anywhere: beside the video the browser would leave the page and show the file instead.
+const dropping = (on) => find("panes").classList.toggle("dropping", on);
+addEventListener("dragover", (event) => {
   event.preventDefault();
-  drop.classList.add("dropping");
+  dropping(true);
 });
-drop.addEventListener("dragleave", () => drop.classList.remove("dropping"));
-drop.addEventListener("drop", (event) => {
+addEventListener("dragleave", ({ relatedTarget }) => dropping(Boolean(relatedTarget)));
+addEventListener("drop", (event) => {
   event.preventDefault();
-  drop.classList.remove("dropping");
+  dropping(false);
   send(event.dataTransfer.files[0]);
 });
 
 const KEYS = { " ": "play", b: "draw", f: "stop", r: "restart", c: "compare" };
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input[type=text], select")) return;
-  // Space and enter press the button that has the focus.
-  if ((event.key === " " || event.key === "Enter") && event.target.closest("button, summary, a, input")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // Space and enter press the button or open the list that has the focus; in a list arrows choose.
+  if ((event.key === " " || event.key === "Enter") && event.target.closest("button, summary, a, input, select")) return;
+  if (event.key.startsWith("Arrow") && event.target.closest("select")) return;
   if (event.key === "Escape") cancel();
   else if (sketch.key(event)) event.preventDefault();
   else if (event.key.toLowerCase() in KEYS && !event.repeat) {
