@@ -214,7 +214,8 @@ def test_a_camera_that_fails_leaves_a_clean_page_and_is_told_in_sight(chromium, 
 def test_a_camera_that_is_refused_leaves_the_source_as_it_is(page, sequence):
     page.click("text=target.avi")
     draw_what_is_seen(page, sequence[1])
-    page.evaluate("void (navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')))")
+    page.evaluate("void (navigator.mediaDevices.getUserMedia = "
+                  "() => Promise.reject(new DOMException('', 'NotAllowedError')))")
     page.click("#device")
     page.wait_for_selector("#message:visible")
     assert "not allowed" in page.inner_text("#message") and page.is_enabled("#stop")
