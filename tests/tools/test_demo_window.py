@@ -21,7 +21,7 @@ from Xlib.ext import xtest  # noqa: E402
 from Xlib.protocol.event import ClientMessage  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-FRAMES, FPS, SIZE, SPEED = 60, 12, (240, 320), 2
+FRAMES, FPS, SIZE, SPEED = 180, 12, (240, 320), 1
 BOX = (60, 80, 50, 40)  # x, y, w, h of the textured square in the first frame
 ZOOM = 2  # a picture of 320 pixels is shown 640 wide
 WAIT = 60.0
