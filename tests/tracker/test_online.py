@@ -91,7 +91,7 @@ def test_siamfc_searches_scales_in_one_call():
 @pytest.mark.parametrize(("box", "message"), [
     ((10, 10, 0, 5), "no area"),
     ((10, 10, -3, 5), "no area"),
-    ((float("nan"), 10, 3, 5), "no area"),
+    ((float("nan"), 10, 3, 5), "not finite"),
     ((320, 10, 5, 5), "outside the frame of 320x240"),
     ((-6, 10, 5, 5), "outside"),
 ])
