@@ -20,7 +20,8 @@ def parse() -> argparse.Namespace:
     parser = Parser(__doc__)
     add = parser.add_argument_group("contestants").add_argument
     add("--checkpoint", type=Path, nargs="+", action="extend", default=[], metavar="FILE",
-        help="checkpoints and packed files; times are divided by those of the first one in full precision")
+        help="checkpoints, packed files and folders of ONNX graphs; times are divided by those of the first "
+             "checkpoint in full precision")
     add("--work-dir", type=Path, default=Path("work_dirs"),
         help="without --checkpoint: every finished run below this folder (default: %(default)s)")
     add("--random-plans", type=float, nargs="+", default=[], metavar="BUDGET",

@@ -50,7 +50,8 @@ def make_parser(usage: str) -> argparse.ArgumentParser:
     add("--work-dir", type=Path, default=Path("work_dirs"),
         help="evaluate every finished run below this folder (default: %(default)s)")
     add("--checkpoint", type=Path, action="append", metavar="FILE",
-        help="evaluate this checkpoint instead of the runs of --work-dir; may be repeated")
+        help="evaluate this checkpoint, packed file or folder of ONNX graphs instead of the runs of --work-dir; may "
+             "be repeated")
     add("--ready", action="store_true", help="also evaluate the trackers that come with the package")
     add("--peers", type=lambda text: [name for name in text.split(",") if name], default=[], metavar="NAME,...",
         help="also evaluate csrt, kcf, mil, nanotrack_v2, nanotrack_v3")
@@ -107,23 +108,22 @@ def read_options(args: argparse.Namespace) -> Options:
 def find_trackers(work_dir: Path, checkpoints: list[Path], packed: bool = False, mark: str = "") -> list[TrackerSpec]:
     """The checkpoints asked for, or else every finished run of the work folder.
 
-    A checkpoint in its run directory takes the run's name and facts, any other the name of its file; packed files know
-    theirs.
+    A checkpoint in its run directory takes the run's name and facts, any other the name of its file; packed files and
+    folders of ONNX graphs know theirs.
 
     Args:
-        packed: their networks are packed. Results of the one form are not taken for the other's.
+        packed: networks of checkpoints are packed. Results of the one form are not taken for the other's.
         mark: ends their names.
 
     Raises:
         TrackerError: there is none.
     """
-    from b2nn.packed.file import is_packed
     from eval.runner import checkpoint_spec
-    from tracker.checkpoint import read_file
     from tracker.errors import TrackerError
+    from tracker.form import form_of
     from tracker.online import load_tracker
     from tracker.runs import find_runs
-    from tracker.subject import file_facts
+    from tracker.subject import deployed_facts
 
     load, form = functools.partial(load_tracker, packed=packed), "packed" if packed else ""
     known = {"form": "packed" if packed else "torch"}
@@ -139,11 +139,12 @@ def find_trackers(work_dir: Path, checkpoints: list[Path], packed: bool = False,
     for path in checkpoints:
         if not path.exists():
             raise TrackerError(f"--checkpoint {path}: no such file")
-        if path.is_dir():
-            read_file(path)  # which says what it is
+        form_on_disk = form_of(path, packed=False)
+        if form_on_disk == "torch" and path.is_dir():
+            raise TrackerError(f"--checkpoint {path}: a folder without ONNX graphs; give one with them, or a file")
         own_run = [run for run in find_runs(path.parent) if run.checkpoint.samefile(path)]
         name, summary = (own_run[0].name, own_run[0].summary) if own_run else (path.stem, {})
-        facts = file_facts(path) if is_packed(path) else summary | known
+        facts = summary | known if form_on_disk == "torch" else deployed_facts(path)
         trackers.append(checkpoint_spec(name + mark, path, load, facts, form))
     return trackers
 
@@ -161,9 +162,8 @@ def _starts(args: argparse.Namespace) -> multi_start.Options | None:
 
 def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec], list[str]]:
     """One's own trackers and then the peers, and notes about peers that are missing here and about packing."""
-    from b2nn.packed.file import is_packed
     from tracker.errors import TrackerError
-    from tracker.packed import choose_packed, how
+    from tracker.form import choose_packed, form_of, how
     from tracker.ready import READY
     from tracker.runs import find_runs
 
@@ -187,7 +187,10 @@ def _trackers(args: argparse.Namespace, threads: int) -> tuple[list[TrackerSpec]
         own += [dataclasses.replace(spec, name=name) for name, spec in zip(READY, ready, strict=True)]
     trackers = [*own, *peers]
     if own:
-        notes = [*notes, how(packed or (bool(args.checkpoint) and all(map(is_packed, files))), args.device)]
+        forms = {form_of(path, packed) for path in files}
+        if own_wanted and not args.checkpoint:
+            forms.add("packed" if packed else "torch")
+        notes = [*notes, *(how(form, args.device) for form in sorted(forms))]
     if not trackers:
         raise TrackerError(f"--peers: none of them is to be had here ({'; '.join(notes)})")
     _require_names(trackers)

@@ -20,6 +20,7 @@ from datasets.sequence import Sequence
 from eval import multi_start, results
 from eval.processes import in_processes
 from eval.tracking import Tracker, track
+from tracker.form import files_of
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,13 @@ def checkpoint_spec(
     name: str, checkpoint: Path, load: Callable[[Path, str], Tracker], summary: dict[str, Any] | None = None,
     form: str = "",
 ) -> TrackerSpec:
-    """The spec of a tracker that is one file on disk, made by `load(checkpoint, device)`.
+    """The spec of a tracker on disk, made by `load(checkpoint, device)`.
 
     Args:
         form: what `load` makes of the file if it is not the usual; results of another form are not this tracker's.
     """
-    digest = hashlib.sha256(checkpoint.read_bytes() + form.encode()).hexdigest()
+    content = b"".join(file.read_bytes() for file in files_of(checkpoint))
+    digest = hashlib.sha256(content + form.encode()).hexdigest()
     return TrackerSpec(name, functools.partial(load, checkpoint), str(checkpoint), digest, summary or {})
 
 

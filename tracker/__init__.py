@@ -30,8 +30,8 @@ def load(checkpoint: str | Path | None = None, device: str = "cpu", colour: Colo
         tracker.errors.CheckpointError: the file cannot be read or holds something else.
         tracker.errors.TrackerError: another colour.
     """
+    from tracker.form import choose_packed
     from tracker.online import load_tracker
-    from tracker.packed import choose_packed
     from tracker.ready import named
 
     return load_tracker(named(str(checkpoint or "ready")), device, choose_packed(None, device), colour)

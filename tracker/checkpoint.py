@@ -40,6 +40,12 @@ class Checkpoint:
     pruned: pruning.PruningPlan | None = None
     recipe: Recipe = field(default_factory=Recipe)
 
+    @property
+    def budget(self) -> float | None:
+        """Share of the full-precision cost that was asked for; None if none was."""
+        made = self.plan or self.pruned
+        return made.budget if made else None
+
 
 def save_checkpoint(path: Path, network: Network, checkpoint: Checkpoint) -> None:
     """Write to a temporary name and rename, so that no half-written file bears the name."""
@@ -140,10 +146,8 @@ def read_file(path: Path) -> dict[str, Any]:
         CheckpointError: missing, unreadable, packed, or not a dict.
     """
     if path.is_dir():
-        graphs = ""
-        if (path / "search.onnx").is_file():
-            graphs = " of ONNX graphs, which tracker.export.onnx_tracker.load_onnx_tracker takes in Python"
-        raise CheckpointError(f"{path}: a folder{graphs}; give a checkpoint or a packed tracker, which are files")
+        graphs = " of ONNX graphs, which can only track" if (path / "search.onnx").is_file() else ""
+        raise CheckpointError(f"{path}: a folder{graphs}; give a checkpoint")
     if path.is_file() and is_packed(path):
         raise CheckpointError(f"{path}: a packed tracker, which can only track; give the checkpoint it was made from")
     try:

@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from datasets.opencv import cv2
 from tracker.device import require_device
 from tracker.errors import TrackerError
+from tracker.form import choose_packed, form_of, how
 from tracker.online import load_tracker
 from tracker.opening import opening
-from tracker.packed import PackedTrackerNetwork, choose_packed, how
 from tracker.ready import READY_MODEL
 from tracker.recording import SUFFIXES
 from tracker.several import SeveralTracker
@@ -68,7 +68,7 @@ def run_demo(options: DemoOptions) -> int:
         if window and not boxes:
             first, boxes = window.choose()
             source = replace(source, first=first)
-        print(how(isinstance(tracker.network, PackedTrackerNetwork), options.device), file=sys.stderr)
+        print(how(form_of(options.checkpoint, packed), options.device), file=sys.stderr)
         with _frame_bar(source.count) as on_frame:
             return track_video(SeveralTracker(tracker), source, boxes, options.out, options.csv, window, on_frame)
 

@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from b2nn.packed.file import is_packed
 from b2nn.packed.library import kernel
 from tracker.checkpoint import load_checkpoint
 from tracker.errors import TrackerError
+from tracker.form import choose_packed, form_of
 from tracker.frames import COLOURS, Colour, as_bgr
 from tracker.localize import (
     AnchorFreeLocalizer,
@@ -23,7 +23,8 @@ from tracker.localize import (
     ScaleSearchOptions,
 )
 from tracker.models import Network, SiamFCConfig
-from tracker.packed import PackedTrackerNetwork, choose_packed, load_packed, pack_network
+from tracker.onnx_network import OnnxNetwork
+from tracker.packed import PackedTrackerNetwork, load_packed, pack_network
 from tracker.track import LostOptions, Result, Track, start_track
 from tracker.typed import typed
 
@@ -43,7 +44,7 @@ class SiameseTracker:
         TrackerError: unknown options.
     """
 
-    def __init__(self, network: Network | PackedTrackerNetwork, tracking: Mapping[str, Any] | None = None,
+    def __init__(self, network: Network | PackedTrackerNetwork | OnnxNetwork, tracking: Mapping[str, Any] | None = None,
                  colour: Colour = "bgr") -> None:
         if colour not in COLOURS:
             raise TrackerError(f"colour {colour!r}: frames are one of {', '.join(COLOURS)}")
@@ -71,8 +72,11 @@ class SiameseTracker:
         raise TrackerError("a tracker cannot be pickled; load it in each process: tracker.load(checkpoint)")
 
     def __repr__(self) -> str:
-        runs = f"packed, {kernel()} kernels" if isinstance(self.network, PackedTrackerNetwork) else \
-            f"torch, {next(self.network.parameters()).device}"
+        runs = f"torch, {next(self.network.parameters()).device}"
+        if isinstance(self.network, PackedTrackerNetwork):
+            runs = f"packed, {kernel()} kernels"
+        elif isinstance(self.network, OnnxNetwork):
+            runs = "onnxruntime"
         state = "no target yet" if self._track is None else "lost" if self._track.lost_frames else "tracking"
         return f"<{type(self).__name__}: {type(self.network.config).__name__} ({runs}), {self.colour}, {state}>"
 
@@ -116,23 +120,27 @@ class SiameseTracker:
 
 
 def load_tracker(checkpoint: Path, device: str = "cpu", packed: bool = False, colour: Colour = "bgr") -> SiameseTracker:
-    """The tracker of a file written by this project, or of a published SiamFC or NanoTrack one.
+    """The tracker of what this project wrote, or of a published SiamFC or NanoTrack file.
 
     Args:
-        packed: pack the network of a checkpoint. That of a file that `b2track export --format packed` wrote is.
+        checkpoint: a checkpoint, a packed tracker, or a folder of ONNX graphs, which get as many threads as torch has.
+        packed: pack the network of a checkpoint.
         colour: order of the frames' channels.
 
     Raises:
         CheckpointError: the file cannot be read or holds another architecture.
-        TrackerError: a packed network is to run elsewhere than on the CPU.
+        TrackerError: a packed network or ONNX graphs are to run elsewhere than on the CPU.
         B2nnError: the network has no packed form.
     """
-    if checkpoint.is_file() and is_packed(checkpoint):
+    form = form_of(checkpoint, packed=False)
+    if form != "torch":
         if device != "cpu":
-            raise TrackerError(f"{checkpoint}: is packed, which runs on the CPU only; device {device!r} needs a "
-                               "checkpoint of training")
-        network, tracking = load_packed(checkpoint)
-        return SiameseTracker(network, tracking, colour)
+            what = "is packed, which runs" if form == "packed" else "holds ONNX graphs, which run"
+            raise TrackerError(f"{checkpoint}: {what} on the CPU only; device {device!r} needs a checkpoint")
+        if form == "packed":
+            return SiameseTracker(*load_packed(checkpoint), colour)
+        graphs = OnnxNetwork(checkpoint, torch.get_num_threads())
+        return SiameseTracker(graphs, graphs.stored.tracking, colour)
     if packed:
         choose_packed(True, device)
     plain, stored = load_checkpoint(checkpoint, device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 from b2nn.errors import B2nnError
 from b2nn.packed import PackedNetwork, load, pack
-from b2nn.packed.file import is_packed
-from b2nn.packed.library import kernel, library
 from b2nn.packed.program import joined
 from b2nn.plan import BinarizationPlan
 from b2nn.pruning import PruningPlan
@@ -50,6 +48,11 @@ class PackedTrackerNetwork(nn.Module):
         self._grid = None if isinstance(shape, SiamFC) else shape.grid()
         # Trackers ask a network's parameters where it runs.
         self.place = nn.Parameter(torch.empty(0), requires_grad=False)
+
+    @property
+    def precision(self) -> str:
+        """Of all that is not binary: float32, bf16 or int8."""
+        return str(self.packed.metadata.get("fp_precision", "float32"))
 
     def twin(self) -> PackedTrackerNetwork:
         """The same weights, with maps of its own: for another thread."""
@@ -121,37 +124,6 @@ def packed_checkpoint(packed: PackedTrackerNetwork) -> Checkpoint:
                       BinarizationPlan.from_dict(facts["plan"]) if facts.get("plan") else None,
                       PruningPlan.from_dict(facts["pruned"]) if facts.get("pruned") else None,
                       typed(Recipe, facts.get("recipe", {}), "recipe"))
-
-
-def choose_packed(wanted: bool | None, device: str, files: Iterable[Path] = ()) -> bool:
-    """Whether a command packs networks: as the user wants, or if None, where the compiled kernels can run.
-
-    Args:
-        files: that trackers are read from, checkpoints and packed ones.
-
-    Raises:
-        TrackerError: packed networks are wanted elsewhere than on the CPU, or a packed file is to run unpacked.
-    """
-    if wanted and device != "cpu":
-        raise TrackerError(f"--packed: packed networks run on the CPU only, not on {device}; leave --device out")
-    if wanted is False:
-        for file in files:
-            if file.is_file() and is_packed(file):
-                raise TrackerError(f"--no-packed: {file} is a packed tracker and runs in no other form; name the "
-                                   "checkpoint that it was made from with --checkpoint")
-    return (device == "cpu" and library() is not None) if wanted is None else wanted
-
-
-def how(packed: bool, device: str) -> str:
-    """What networks run on, for people."""
-    if not packed:
-        return f"networks run unpacked, in torch on {device}"
-    return f"networks run packed, on {runs_on()}"
-
-
-def runs_on() -> str:
-    """What packed networks run on here, for people."""
-    return "plain torch" if kernel() == "torch" else f"the {kernel()} kernels"
 
 
 def _predictions(answer: Any) -> Predictions | Tensor:

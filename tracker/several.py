@@ -39,9 +39,10 @@ class SeveralTracker:
         """
         self._tracks, before = [], self._tracks
         try:
+            image = as_bgr(frame, self.tracker.colour)
             for number, box in enumerate(boxes):
-                self._start(frame, number, box)
-            self._prepare(frame)
+                self._start(image, number, box)
+            self._prepare(image)
         except BaseException:
             self._tracks = before
             raise
@@ -53,16 +54,17 @@ class SeveralTracker:
         Raises:
             TrackerError: as `init`.
         """
-        self._start(frame, number, box)
-        self._prepare(frame)
+        image = as_bgr(frame, self.tracker.colour)
+        self._start(image, number, box)
+        self._prepare(image)
 
-    def _start(self, frame: np.ndarray, number: int, box: np.ndarray) -> None:
+    def _start(self, image: np.ndarray, number: int, box: np.ndarray) -> None:
         network, options = self.tracker.network, self.tracker.lost_options
-        self._tracks[number:number + 1] = [start_track(network, as_bgr(frame, self.tracker.colour), box, options)]
+        self._tracks[number:number + 1] = [start_track(network, image, box, options)]
 
-    def _prepare(self, frame: np.ndarray) -> None:
+    def _prepare(self, image: np.ndarray) -> None:
         if self._tracks:
-            self.tracker.prepare(as_bgr(frame, self.tracker.colour), self._tracks)
+            self.tracker.prepare(image, self._tracks)
 
     @torch.inference_mode()
     def update(self, frame: np.ndarray) -> list[Result]:

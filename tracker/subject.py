@@ -8,11 +8,12 @@ from typing import Any
 
 from b2nn.cost import CostTable
 from b2nn.errors import B2nnError
-from b2nn.packed.file import is_packed
 from tracker.checkpoint import Checkpoint, load_checkpoint, shaped_network
 from tracker.config import load_config
 from tracker.errors import CheckpointError, TrackerError
+from tracker.form import files_of, form_of
 from tracker.models import Network, build_network, cost_table
+from tracker.onnx_network import OnnxNetwork
 from tracker.packed import PackedTrackerNetwork, load_packed, pack_network, packed_checkpoint
 
 
@@ -39,7 +40,7 @@ class Subject:
     @property
     def fp_precision(self) -> str:
         """Of the packed network's layers that are not binary."""
-        return str(self.packed.packed.metadata["fp_precision"]) if self.packed else "float32"
+        return self.packed.precision if self.packed else "float32"
 
 
 def preset_subject(config: str) -> Subject:
@@ -55,7 +56,7 @@ def subject_of(path: Path) -> Subject:
     Raises:
         CheckpointError: the file cannot be read or holds something else.
     """
-    if path.is_file() and is_packed(path):
+    if form_of(path, packed=False) == "packed":
         return _of_file(path)
     network, stored = load_checkpoint(path)
     packed, unpacked = None, ""
@@ -79,24 +80,31 @@ def _undecided(stored: Checkpoint) -> CostTable:
     return cost_table(shaped_network(replace(stored, plan=None)))
 
 
-def file_facts(path: Path) -> dict[str, Any]:
-    """What a packed file knows of itself, under the keys of a run's `summary.json`; ``bytes`` are the file's."""
-    subject = subject_of(path)
-    stored, table = subject.stored, subject.table
-    plan, pruned, rest = stored.plan, stored.pruned, subject.fp_precision
+def deployed_facts(path: Path) -> dict[str, Any]:
+    """What a packed file or a folder of ONNX graphs knows of itself, under the keys of a run's `summary.json`.
+
+    ``bytes`` are those of the files.
+    """
+    form = form_of(path, packed=False)
+    if form == "packed":
+        packed, _ = load_packed(path)
+        stored, precision = packed_checkpoint(packed), packed.precision
+    else:
+        graphs = OnnxNetwork(path)
+        stored, precision = graphs.stored, graphs.precision
+    plan, pruned, table = stored.plan, stored.pruned, _undecided(stored)
     if plan:
         table = table.divided(plan.names)
     full = plan.full if plan else [unit.name for unit in table.eligible]
     total = cost_table(build_network(stored.model)).total
-    made = plan or pruned
     return {
         "method": "pruned" if pruned else plan.strategy if plan and plan.binary else "fp",
-        "budget": made.budget if made else None,
+        "budget": stored.budget,
         "flops_ratio": table.counted(full) / total,
         "counted_flops": table.counted(full),
         "fp_flops": total,
         "params_1bit": table.params_1bit(full),
         "params_32bit": table.params_32bit(full),
-        "bytes": path.stat().st_size,
-        "form": "packed" if rest == "float32" else f"packed, {rest}",
+        "bytes": sum(file.stat().st_size for file in files_of(path)),
+        "form": form if precision == "float32" else f"{form}, {precision}",
     }

@@ -17,8 +17,8 @@ from b2nn.parts import by_layer
 from b2nn.plan import BinarizationPlan, check_budget, load_plan, validate
 from b2nn.pruning import PruningPlan
 from tracker.errors import TrackerError
+from tracker.form import runs_on
 from tracker.frame_times import unit_seconds
-from tracker.packed import runs_on
 from tracker.packed_layers import Half, by_unit, conv_halves, stored_bytes
 from tracker.subject import preset_subject, subject_of
 

@@ -10,8 +10,8 @@ import torch
 from eval.benchmarking.footage import Footage
 from eval.benchmarking.timing import Call
 from eval.peers.nanotrack import NanoTrack
-from tracker.export.onnx_tracker import OnnxNetwork
 from tracker.online import SiameseTracker
+from tracker.onnx_network import OnnxNetwork
 
 Racer = SiameseTracker | NanoTrack
 

@@ -30,7 +30,7 @@ from eval.printing import print_tables
 from tracker.config import load_config
 from tracker.cpu import cpu_name
 from tracker.errors import TrackerError
-from tracker.packed import how
+from tracker.form import runs_on
 
 _BUSY = 0.3  # load on the machine, processes, from which on a measurement should be repeated
 
@@ -168,7 +168,7 @@ def _shown(options: Options, threads: int, progress: Progress) -> Iterator[int]:
 def _facts(footage: Footage, load: float) -> list[str]:
     height, width = footage.frames[0].shape[:2]
     facts = [f"{cpu_name()}; torch {torch.__version__}, Python {platform.python_version()}; frames of {width} x "
-             f"{height} pixels. Packed {how(True, 'cpu').removeprefix('networks run packed, ')}.",
+             f"{height} pixels. Packed on {runs_on()}.",
              "Quartiles over rounds below each figure; outside: of an update, without the network."]
     if load > _BUSY:
         facts.append(f"The machine was busy (load {load:.1f}): measure again when it is quiet.")

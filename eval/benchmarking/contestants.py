@@ -19,10 +19,11 @@ from eval.peers.nanotrack import VERSIONS, NanoTrack
 from tracker.checkpoint import Checkpoint, load_checkpoint
 from tracker.errors import TrackerError
 from tracker.export.onnx_graphs import require_onnx
-from tracker.export.onnx_tracker import OnnxNetwork
+from tracker.form import files_of, form_of
 from tracker.models import Network
 from tracker.online import SiameseTracker
-from tracker.packed import PackedTrackerNetwork, load_packed, pack_network
+from tracker.onnx_network import OnnxNetwork
+from tracker.packed import PackedTrackerNetwork, load_packed, pack_network, packed_checkpoint
 
 PRECISIONS = ("float32", "bf16", "int8")
 
@@ -65,11 +66,6 @@ class Trained:
         """Whether it is neither binary in part nor pruned."""
         return not (self.stored.plan and self.stored.plan.binary) and self.stored.pruned is None
 
-    @property
-    def budget(self) -> float | None:
-        made = self.stored.plan or self.stored.pruned
-        return made.budget if made else None
-
 
 def load_trained(name: str, path: Path) -> Trained:
     """The network of a checkpoint; errors as of `load_checkpoint`."""
@@ -80,7 +76,7 @@ def load_trained(name: str, path: Path) -> Trained:
 
 def simulated(trained: Trained) -> Contestant:
     """In torch, float32 and channels last; what is binary is computed on floats."""
-    return Contestant(f"{trained.name}, torch", "float32", partial(_in_torch, trained), trained.budget,
+    return Contestant(f"{trained.name}, torch", "float32", partial(_in_torch, trained), trained.stored.budget,
                       trained.digests or ())
 
 
@@ -97,19 +93,22 @@ def packed(trained: Trained, footage: Footage) -> list[Contestant]:
         network = pack_network(trained.network, trained.stored, precision, pairs if precision == "int8" else None)
         digests = trained.digests[::-1] if trained.digests and precision == "float32" else ()
         tracker = SiameseTracker(PackedTrackerNetwork(network), trained.stored.tracking)
-        made.append(Contestant(f"{trained.name}, packed", precision, partial(_as_is, tracker), trained.budget,
+        made.append(Contestant(f"{trained.name}, packed", precision, partial(_as_is, tracker), trained.stored.budget,
                                digests))
     return made
 
 
-def packed_file(name: str, path: Path) -> Contestant:
-    """The tracker of a file that ``tools/export.py --format packed`` wrote."""
+def deployed(name: str, path: Path) -> Contestant:
+    """The tracker of what ``tools/export.py`` wrote: a packed file, or a folder of ONNX graphs."""
+    content = b"".join(file.read_bytes() for file in files_of(path))
+    digests = tuple(hashlib.sha256(content + form).hexdigest() for form in (b"packed", b""))
+    if form_of(path, packed=False) == "onnxruntime":
+        graphs = OnnxNetwork(path)
+        return Contestant(f"{name}, onnxruntime", graphs.precision, partial(_in_onnxruntime, path),
+                          graphs.stored.budget, digests)
     network, tracking = load_packed(path)
-    facts = network.packed.metadata
-    digests = tuple(hashlib.sha256(path.read_bytes() + form).hexdigest() for form in (b"packed", b""))
-    budget = facts["plan"]["budget"] if facts.get("plan") else None
-    return Contestant(f"{name}, file", facts.get("fp_precision", "float32"),
-                      partial(_as_is, SiameseTracker(network, tracking)), budget, digests)
+    return Contestant(f"{name}, file", network.precision, partial(_as_is, SiameseTracker(network, tracking)),
+                      packed_checkpoint(network).budget, digests)
 
 
 def other_runtimes(trained: Trained, footage: Footage, work: Path) -> tuple[list[Contestant], list[str]]:
@@ -121,13 +120,13 @@ def other_runtimes(trained: Trained, footage: Footage, work: Path) -> tuple[list
     Returns:
         The contestants, and a line for each that cannot race here.
     """
-    made = [Contestant(f"{trained.name}, torch", "bf16", partial(_bfloat16, trained, footage), trained.budget)]
+    made = [Contestant(f"{trained.name}, torch", "bf16", partial(_bfloat16, trained, footage), trained.stored.budget)]
     missing = ["float32", "int8"]
     try:
         require_onnx()
         for precision, folder in forms.export_onnx(trained.network, trained.stored, footage, work):
-            made.append(Contestant(f"{trained.name}, onnxruntime", precision, partial(_in_onnxruntime, trained, folder),
-                                   trained.budget, (trained.digests or ()) if precision == "float32" else ()))
+            made.append(Contestant(f"{trained.name}, onnxruntime", precision, partial(_in_onnxruntime, folder),
+                                   trained.stored.budget, (trained.digests or ()) if precision == "float32" else ()))
             missing.remove(precision)
     except TrackerError as error:
         return made, [f"Left out: {trained.name}, onnxruntime, {' and '.join(missing)}: {error}."]
@@ -163,9 +162,9 @@ def _bfloat16(trained: Trained, footage: Footage, threads: int) -> SiameseTracke
     return ways[fastest([network_calls(way, footage) for way in ways], clock_for(threads))]
 
 
-def _in_onnxruntime(trained: Trained, folder: Path, threads: int) -> SiameseTracker:
-    network: Any = OnnxNetwork(folder, threads)
-    return SiameseTracker(network, trained.stored.tracking)
+def _in_onnxruntime(folder: Path, threads: int) -> SiameseTracker:
+    network = OnnxNetwork(folder, threads)
+    return SiameseTracker(network, network.stored.tracking)
 
 
 def _nanotrack(name: str, folder: Path, threads: int) -> NanoTrack:

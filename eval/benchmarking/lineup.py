@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from b2nn.errors import B2nnError
-from b2nn.packed.file import is_packed
 from eval.benchmarking.contestants import (
     Contestant,
     Trained,
+    deployed,
     load_trained,
     nanotracks,
     other_runtimes,
     packed,
-    packed_file,
     simulated,
 )
 from eval.benchmarking.footage import Footage
 from tracker.errors import TrackerError
+from tracker.form import form_of
 from tracker.runs import find_runs
 
 
@@ -33,15 +33,15 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 
 
 def load_all(paths: Sequence[Path]) -> tuple[list[Trained], list[Contestant]]:
-    """Networks of checkpoints, and contestants of packed files.
+    """Networks of checkpoints, and contestants of packed files and folders of ONNX graphs.
 
     Raises:
         CheckpointError: a file that holds no tracker.
     """
     trained, files = [], []
     for name, path in zip(distinct_names(paths), paths, strict=True):
-        if path.is_file() and is_packed(path):
-            files.append(packed_file(name, path))
+        if form_of(path, packed=False) != "torch":
+            files.append(deployed(name, path))
         else:
             trained.append(load_trained(name, path))
     return trained, files

@@ -13,8 +13,9 @@ import numpy as np
 from scipy.special import expit
 
 from datasets.crops import context_side, resample
-from eval.peers.onnx_models import read_model, session, with_any_size
+from eval.peers.onnx_models import read_model, with_any_size
 from eval.peers.result import Result
+from tracker.onnx_session import session
 
 TEMPLATE, SEARCH, STRIDE = 127, 255, 16  # pixels
 MIN_SIZE = 10.0  # pixels; no box gets smaller

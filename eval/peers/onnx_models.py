@@ -1,4 +1,4 @@
-"""ONNX files: read, counted, run."""
+"""ONNX files: read and counted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets.errors import DataError
-from tracker.export import onnx_session
+from tracker.onnx_session import REMEDY
 
 if TYPE_CHECKING:
     import onnx
-    import onnxruntime
-
-_REMEDY = "pip install onnx onnxruntime (the extra `onnx`)"
 
 
 def read_model(path: Path) -> onnx.ModelProto:
@@ -26,7 +23,7 @@ def read_model(path: Path) -> onnx.ModelProto:
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
-        raise DataError(f"ONNX files need {error.name}; {_REMEDY}") from error
+        raise DataError(f"ONNX needs {error.name}; {REMEDY}") from error
     try:
         return onnx.load(path)
     except OSError as error:
@@ -67,15 +64,3 @@ def with_any_size(model: onnx.ModelProto) -> onnx.ModelProto:
             dimension.dim_param = f"{value.name}_{name}"
     del model.graph.value_info[:]
     return model
-
-
-def session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
-    """Make a network ready to run on so many threads of the CPU.
-
-    Raises:
-        DataError: the package is not installed.
-    """
-    try:
-        return onnx_session.session(model, threads)
-    except ImportError as error:
-        raise DataError(f"ONNX files need onnxruntime; {_REMEDY}") from error

@@ -10,8 +10,8 @@ from eval import multi_start
 from eval.dataset import Dataset
 from eval.runner import Settings, checkpoint_spec, evaluate
 from eval.table import make_entry
+from tracker.form import choose_packed
 from tracker.online import load_tracker
-from tracker.packed import choose_packed
 
 
 def measure(checkpoint: Path, benchmarks: list[Dataset], out: Path, device: str, threads: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tracker.errors import CheckpointError, TrackerError
 from tracker.export.command import export_packed
 from tracker.models import build_network, cost_table
 from tracker.online import load_tracker
-from tracker.packed import PackedTrackerNetwork, choose_packed, pack_network
+from tracker.packed import PackedTrackerNetwork, pack_network
 from tracker.several import SeveralTracker
 
 
@@ -163,26 +163,6 @@ def test_a_packed_file_tells_what_it_costs(stored, tmp_path):
         "params_1bit": table.params_1bit(checkpoint.plan.full),
         "params_32bit": table.params_32bit(checkpoint.plan.full),
         "bytes": (tmp_path / "t.packed").stat().st_size, "form": "packed, bf16"}
-
-
-def test_a_packed_file_runs_in_no_other_form(stored, tmp_path):
-    export_packed(stored, tmp_path / "t.packed")
-    with pytest.raises(TrackerError, match=r"--no-packed: .*t.packed is a packed tracker .* name the checkpoint"):
-        choose_packed(False, "cpu", [stored, tmp_path / "t.packed"])
-    assert choose_packed(False, "cpu", [stored]) is False
-
-
-def test_a_folder_of_graphs_is_no_checkpoint(tmp_path):
-    (tmp_path / "search.onnx").touch()
-    with pytest.raises(CheckpointError, match=r"a folder of ONNX graphs, which .*load_onnx_tracker takes in Python"):
-        load_tracker(tmp_path, packed=True)
-
-
-@pytest.mark.parametrize(("wanted", "device", "packed"), [(None, "cuda", False), (False, "cpu", False),
-                                                          (True, "cpu", True)])
-def test_what_commands_do_by_default(wanted, device, packed):
-    assert choose_packed(wanted, device) is packed
-    assert choose_packed(None, "cpu") is (library() is not None)
 
 
 def test_damaged_files_are_refused(stored, tmp_path):

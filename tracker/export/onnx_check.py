@@ -12,9 +12,9 @@ from torch import Tensor
 
 from tracker.errors import TrackerError
 from tracker.export.onnx_graphs import Graphs, named_maps
-from tracker.export.onnx_session import session
 from tracker.export.settled import TOLERANCE, settled_by
 from tracker.models import Network
+from tracker.onnx_session import session
 
 if TYPE_CHECKING:
     import onnx

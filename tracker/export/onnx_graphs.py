@@ -22,15 +22,14 @@ from tracker.errors import TrackerError
 from tracker.export.deployed import deployed
 from tracker.localize import ScaleSearchOptions
 from tracker.models import Network, SiamFC
+from tracker.onnx_network import FORMAT, SEARCH, TEMPLATE
+from tracker.onnx_session import REMEDY
 
 if TYPE_CHECKING:
     import onnx
 
-FORMAT = "b2track.onnx/1"
-TEMPLATE, SEARCH = "template.onnx", "search.onnx"
 OPSET = 17
 _BATCH = "batch"
-REMEDY = "pip install onnx onnxruntime (the extra `onnx`)"
 
 
 @dataclass(frozen=True)
@@ -147,6 +146,7 @@ def metadata(network: Network, checkpoint: Checkpoint) -> dict[str, str]:
         "model": checkpoint.model,
         "tracking": checkpoint.tracking,
         "plan": plan.to_dict() if plan else None,
+        "pruned": checkpoint.pruned.to_dict() if checkpoint.pruned else None,
         "recipe": asdict(checkpoint.recipe if plan else DEFAULT),
     }
     return {"format": FORMAT, "precision": "float32", "ratio": repr(ratio),

@@ -23,7 +23,7 @@ import numpy as np
 from tracker.errors import TrackerError
 from tracker.export.calibration import Example
 from tracker.export.onnx_graphs import Graphs, set_metadata
-from tracker.export.onnx_session import session
+from tracker.onnx_session import session
 
 if TYPE_CHECKING:
     import onnx

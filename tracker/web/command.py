@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tracker.device import require_device
 from tracker.errors import OptionError, TrackerError
-from tracker.packed import choose_packed
+from tracker.form import choose_packed
 from tracker.web.address import is_loopback
 from tracker.web.limits import Limits
 from tracker.web.scratch import scratch_folder

@@ -12,6 +12,7 @@ from eval.metrics import Track, score
 from eval.peers.nanotrack import VERSIONS, NanoTrack, files, size_penalty
 from eval.protocols import OTB
 from eval.tracking import track
+from tracker.errors import TrackerError
 
 
 @pytest.mark.parametrize("name", VERSIONS)
@@ -64,10 +65,10 @@ def test_missing_or_foreign_files_are_named(nanotrack_folder, tmp_path):
         NanoTrack(tmp_path / "text.onnx", head, VERSIONS["nanotrack_v2"], 1)
 
 
-@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_package_that_is_not_installed_is_named(nanotrack_folder, monkeypatch, package):
+@pytest.mark.parametrize(("package", "error"), [("onnx", DataError), ("onnxruntime", TrackerError)])
+def test_package_that_is_not_installed_is_named(nanotrack_folder, monkeypatch, package, error):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(DataError, match=f"^ONNX files need {package}; pip install onnx onnxruntime"):
+    with pytest.raises(error, match=f"^ONNX needs {package}; pip install onnx onnxruntime"):
         NanoTrack(*files("nanotrack_v2", nanotrack_folder), VERSIONS["nanotrack_v2"], 1)
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from eval.peers.onnx_models import count_flops, read_model, session, with_any_size
+from eval.peers.onnx_models import count_flops, read_model, with_any_size
+from tracker.onnx_session import session
 
 
 @pytest.fixture

@@ -12,16 +12,18 @@ from b2nn.convert import binarize
 from b2nn.plan import make_plan
 from b2nn.recipe import Recipe
 from datasets.synthetic import SyntheticOptions, ensure
+from eval.options import find_trackers
 from tracker.checkpoint import Checkpoint, save_checkpoint
 from tracker.errors import CheckpointError, TrackerError
 from tracker.export.calibration import calibration_examples
 from tracker.export.command import export_onnx, export_onnx_int8
 from tracker.export.onnx_check import TOLERANCE, check_graphs
 from tracker.export.onnx_graphs import export_graphs, write_graphs
-from tracker.export.onnx_session import session
-from tracker.export.onnx_tracker import load_onnx_tracker
 from tracker.models import build_network, cost_table
-from tracker.online import SiameseTracker
+from tracker.online import SiameseTracker, load_tracker
+from tracker.onnx_network import OnnxNetwork
+from tracker.onnx_session import session
+from tracker.several import SeveralTracker
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -132,11 +134,43 @@ def test_the_pair_tracks_as_the_network_does(model, tmp_path):
     lines = export_onnx(tmp_path / "tracker.pth", tmp_path / "onnx")
     assert lines[0].startswith(str(tmp_path / "onnx" / "template.onnx"))
     boxes = []
-    for tracker in (SiameseTracker(network, checkpoint.tracking), load_onnx_tracker(tmp_path / "onnx")):
+    for tracker in (SiameseTracker(network, checkpoint.tracking), load_tracker(tmp_path / "onnx")):
         tracker.init(frames()[0], np.array([50.0, 40, 30, 20]))
         boxes.append([tracker.update(frame).box for frame in frames()[1:]])
     np.testing.assert_allclose(boxes[0], boxes[1], atol=0.05)
     assert tracker.lost_options.lost_below == 0.2
+
+
+@pytest.mark.parametrize("any_batch", [False, True], ids=["one batch", "any batch"])
+@pytest.mark.parametrize("model", ["siamese", "siamfc"])
+def test_several_targets_are_tracked_as_each_alone(model, any_batch, tmp_path):
+    network, checkpoint = network_of(MODELS[model])
+    write_graphs(tmp_path, export_graphs(network, checkpoint, any_batch))
+    boxes = [np.array([50.0, 40, 30, 20]), np.array([20.0, 60, 20, 20]), np.array([90.0, 30, 25, 40])]
+    together = SeveralTracker(load_tracker(tmp_path))
+    together.init(frames()[0], boxes)
+    found = [[result.box for result in together.update(frame)] for frame in frames()[1:]]
+    for number, box in enumerate(boxes):
+        alone = load_tracker(tmp_path)
+        alone.init(frames()[0], box)
+        for frame, results in zip(frames()[1:], found, strict=True):
+            np.testing.assert_allclose(results[number], alone.update(frame).box, atol=0.05)
+
+
+def test_the_folder_knows_what_it_costs_and_is_evaluated_under_its_own_name(tmp_path):
+    network, checkpoint = network_of(RELU, Recipe())
+    write_graphs(tmp_path / "exported", export_graphs(network, checkpoint))
+    (spec,) = find_trackers(tmp_path, [tmp_path / "exported"])
+    table = cost_table(build_network(RELU))
+    assert spec.name == "exported" and spec.summary == {
+        "method": "random", "budget": 1.0, "flops_ratio": checkpoint.plan.ratio,
+        "counted_flops": table.counted(checkpoint.plan.full), "fp_flops": table.total,
+        "params_1bit": table.params_1bit(checkpoint.plan.full),
+        "params_32bit": table.params_32bit(checkpoint.plan.full),
+        "bytes": sum(file.stat().st_size for file in (tmp_path / "exported").iterdir()), "form": "onnxruntime"}
+    assert isinstance(spec.load("cpu").network, OnnxNetwork)
+    write_graphs(tmp_path / "exported", export_graphs(*network_of(RELU)))
+    assert find_trackers(tmp_path, [tmp_path / "exported"])[0].sha256 != spec.sha256
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +187,8 @@ def test_int8_runs_on_integers_and_stays_near_the_float_graph(sequences, tmp_pat
     in_float = 3 + 1  # predictions, and the stem's grouped conv
     # onnxruntime may take a float conv between two of integers along.
     assert int(lines[2].split()[3]) >= len(convs) - in_float
-    tracker = load_onnx_tracker(tmp_path / "int8")
-    assert tracker.network.facts["precision"] == "int8"
+    tracker = load_tracker(tmp_path / "int8")
+    assert tracker.network.precision == "int8"
     template, search = map(torch.from_numpy, calibration_examples(sequences, network, crops=1, count=1)[0])
     wanted, found = network.embed(template), tracker.network.embed(template)
     assert 0 < (found - wanted).square().mean().sqrt() < 0.05 * wanted.square().mean().sqrt()
@@ -169,12 +203,15 @@ def test_a_file_in_the_place_of_the_folder_is_refused_before_anything_is_read(ex
 
 
 def test_a_folder_without_graphs_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"a folder; give a checkpoint"):
+        load_tracker(tmp_path)
+    (tmp_path / "search.onnx").touch()
     with pytest.raises(CheckpointError, match=r"template\.onnx: no such file"):
-        load_onnx_tracker(tmp_path)
+        load_tracker(tmp_path)
 
 
 def test_files_that_are_no_graphs_are_named(tmp_path):
     for name in ("template.onnx", "search.onnx"):
         (tmp_path / name).write_text("nothing")
     with pytest.raises(TrackerError, match=r"template\.onnx: onnxruntime cannot load it"):
-        load_onnx_tracker(tmp_path)
+        load_tracker(tmp_path)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
+REMEDY = "pip install onnx onnxruntime (the extra `onnx`)"
+
 
 def session(model: onnx.ModelProto | Path, threads: int, optimized: Path | None = None) -> onnxruntime.InferenceSession:
     """A model ready to run on so many threads of the CPU.
@@ -19,9 +21,12 @@ def session(model: onnx.ModelProto | Path, threads: int, optimized: Path | None 
         optimized: where to leave the graph as it runs, with what was fused.
 
     Raises:
-        TrackerError: the file cannot be read.
+        TrackerError: onnxruntime is not installed, or cannot read the file.
     """
-    import onnxruntime
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise TrackerError(f"ONNX needs {error.name}; {REMEDY}") from error
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
