@@ -62,6 +62,10 @@ class Outgoing:
         """Tell what went wrong; the session goes on."""
         await self.send({"type": "error", "text": text, "fatal": False})
 
+    async def note(self, text: str) -> None:
+        """Tell what one may want to know; nothing went wrong."""
+        await self.send({"type": "note", "text": text})
+
     async def say_last(self, text: str) -> None:
         """Tell why the session ends, if the page still listens."""
         with suppress(ConnectionError, asyncio.TimeoutError):

@@ -54,7 +54,7 @@ class Session:
         tasks = [asyncio.create_task(each()) for each in (self._read, self.worker.work, self._watch)]
         reason = ""
         try:
-            await self._out.send(self._hello())
+            await self._out.send(await asyncio.to_thread(self._hello))  # the folder of videos may be slow
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()

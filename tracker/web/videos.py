@@ -70,8 +70,6 @@ def open_video(path: Path, name: str, limits: Limits, max_seconds: float | None 
         width, height, count, fps = (capture.get(each) for each in read)
     finally:
         capture.release()
-    if max(width, height) > limits.video_side:
-        raise TrackerError(f"{name}: frames of {width:.0f}x{height:.0f}; at most {limits.video_side} a side are taken")
     if min(width, height) > 0:  # else the decoder does not know
         require_size(width, height, name, limits)
     if max_seconds is not None and fps > 0 and count / fps > max_seconds:
@@ -83,7 +81,9 @@ def open_video(path: Path, name: str, limits: Limits, max_seconds: float | None 
 
 
 def require_size(width: float, height: float, name: str, limits: Limits) -> None:
-    """Raise a TrackerError if frames of this size, in pixels, are too small to track something in them."""
+    """Raise a TrackerError if frames of this size, in pixels, are larger than is taken or too small to track in."""
+    if max(width, height) > limits.video_side:
+        raise TrackerError(f"{name}: frames of {width:.0f}x{height:.0f}; at most {limits.video_side} a side are taken")
     if min(width, height) < limits.least_side:
         raise TrackerError(f"{name}: frames of {width:.0f}x{height:.0f} pixels are too small to track anything; "
                            f"at least {limits.least_side} a side are needed")

@@ -29,7 +29,7 @@ from tracker.web.player import Player
 from tracker.web.run import Run
 from tracker.web.shelf import Shelf
 from tracker.web.trackers import Tracker
-from tracker.web.videos import open_video, require_size
+from tracker.web.videos import open_video
 
 _WAIT_SECONDS = 0.02
 T = TypeVar("T")
@@ -133,15 +133,10 @@ class Worker:
             source = replace(answer.result(), name=name)
         except (TrackerError, DataError) as error:
             raise TrackerError(f"{name}: it cannot be reached, or sends no picture") from error
-        try:
-            require_size(source.first.shape[1], source.first.shape[0], name, self._limits)
-        except TrackerError:
-            source.rest.close()
-            raise
         await self._opened("camera", source)
 
     async def _opened(self, kind: str, source: Source) -> None:
-        self._player = Player(source)
+        self._player = await self._in_thread(partial(Player, source, self._limits))
         height, width = source.first.shape[:2]
         await self._out.send({"type": "source", "kind": kind, "name": source.name, "width": width, "height": height,
                               "count": source.count, "fps": source.fps, "live": source.live})
@@ -196,12 +191,16 @@ class Worker:
         """The next frame of a source of the server, when its time has come."""
         if wait := player.wait():
             await asyncio.sleep(min(wait, _WAIT_SECONDS))
-        elif await self._in_thread(player.advance):
-            await self._follow(player.frame)
-            await self._show(player)
-        elif player.over:
-            await self._show(player, force=True)
-            await self._end_run()
+            return
+        try:
+            if await self._in_thread(player.advance):
+                await self._follow(player.frame)
+                await self._show(player)
+        finally:
+            if player.over:
+                await self._show(player, force=True)
+                await self._end_run()
+        if player.over:
             await self._tell_state()
             require_whole(player.source, player.number + 1)
 
@@ -224,7 +223,7 @@ class Worker:
         self._recording = asyncio.get_running_loop().run_in_executor(self._recorder, write)
         if self._run and self._run.full and not self._told_full:
             self._told_full = True
-            await self._out.say(f"only the first {spoken(self._limits.seconds)} are recorded for downloading")
+            await self._out.note(f"only the first {spoken(self._limits.seconds)} are recorded for downloading")
 
     async def _show(self, player: Player, force: bool = False) -> None:
         """Send the held frame, unless the page has not shown the last ones yet."""

@@ -153,6 +153,38 @@ def test_a_camera_of_the_server_gives_its_newest_frame(serve, sequence, monkeypa
     visit(address, visitor)
 
 
+def test_a_stream_that_turns_too_large_ends_and_keeps_what_was_tracked(serve, sequence, monkeypatch):
+    frames, boxes = sequence
+    stream = Source("cam", frames[0], iter([frames[1], cv2.resize(frames[2], None, fx=4, fy=4)]), None, 30.0, False)
+    monkeypatch.setattr(opening, "open_source", lambda name: stream)
+    address, _ = serve(replace(Limits(), video_side=400), cameras=["rtsp://camera"])
+
+    async def visitor(page):
+        await page.until("hello")
+        await page.send("open", kind="camera", name="Camera at camera")
+        await page.until("state")
+        await page.send("select", box=list(boxes[0]))
+        assert len((await page.until("files"))["files"]) == 2
+        assert "frames of 1280x960; at most 400" in (await page.until("error"))["text"]
+        assert (await page.until("state"))["ended"]
+
+    visit(address, visitor)
+
+
+def test_a_recording_that_is_full_is_told_and_tracking_goes_on(serve, sequence):
+    frames, boxes = sequence
+    address, _ = serve(replace(Limits(), seconds=0.5))
+
+    async def visitor(page):
+        await opened(page)
+        await page.send("select", box=list(boxes[0]))
+        assert (await page.until("note"))["text"] == "only the first 0.5 seconds are recorded for downloading"
+        await page.until("files")
+        assert max(picture["frame"] for picture in page.pictures) == len(frames) - 1
+
+    visit(address, visitor)
+
+
 def test_a_camera_that_does_not_answer_keeps_nothing_waiting(serve, monkeypatch):
     asked, answer = threading.Event(), Future()
 

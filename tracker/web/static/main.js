@@ -92,6 +92,9 @@ const handlers = {
   error({ text }) {
     notice.say(text);
   },
+  note({ text }) {
+    notice.say(text);
+  },
 };
 
 function receive(message, jpeg) {

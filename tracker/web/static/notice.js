@@ -1,4 +1,4 @@
-// The line that says what went wrong, in sight wherever the page is scrolled.
+// The line that says what went wrong or must be known, in sight wherever the page is scrolled.
 
 export class Notice {
   constructor(find) {

@@ -67,7 +67,7 @@ export class Sketch {
     if (!this.active) return false;
     const { width, height } = this.panes[0];
     if (event.key in ARROWS) {
-      const step = Math.max(Math.round(width / 80), 1);
+      const step = event.repeat ? Math.max(Math.round(width / 80), 1) : 1; // a key that is held hurries
       const [dx, dy] = ARROWS[event.key].map((value) => value * step);
       const start = [width * 0.4, height * 0.4, width * 0.2, height * 0.2].map(Math.round);
       this.set(this.box ? nudged(this.box, dx, dy, event.shiftKey, width, height) : start);
