@@ -22,6 +22,7 @@ from datasets.files import write_text
 from datasets.opencv import cv2
 from datasets.progress import progress_bars
 from eval.benchmarking.footage import generated_footage
+from eval.benchmarking.lineup import distinct_names
 from eval.printing import Table, number, print_tables
 from tracker.errors import TrackerError
 from tracker.web.limits import Limits
@@ -90,6 +91,7 @@ def run_live(options: Options) -> None:
     quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     there = [cv2.imencode(".jpg", frame, quality)[1].tobytes() for frame in footage.frames]
     jpegs = there + there[-2:0:-1]  # to the end and back, so that the target never jumps
+    names = dict(zip(options.checkpoints, distinct_names(options.checkpoints), strict=True))
     forms = [(path, packed) for path in options.checkpoints for packed in (False, True)
              if packed or not is_packed(path)]
     rows: list[Row] = []
@@ -98,7 +100,7 @@ def run_live(options: Options) -> None:
             with _server(path, packed) as (address, process):  # a fresh one, so that no page of before is in its memory
                 seen = asyncio.run(_stream(address, process.pid, jpegs, footage.boxes[0].tolist(), pages,
                                            options.seconds))
-            rows.append(seen.row(f"{path.parent.name}/{path.name}", packed, pages))
+            rows.append(seen.row(names[path], packed, pages))
             progress("streaming", len(rows), len(forms) * len(options.pages))
     print_tables([_table(rows)], [])
     if options.json:

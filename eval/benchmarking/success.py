@@ -94,6 +94,7 @@ def draw(rows: Sequence[Row], contestants: Sequence[Contestant], scores: Scores,
         axes.set_axisbelow(True)
         axes.margins(0.25, 0.1)
         axes.spines[["top", "right"]].set_visible(False)
+        _spread(figure, axes.texts)
     drawn = {contestant.name.rpartition(", ")[2] for contestant, success in zip(contestants, known, strict=True)
              if success is not None}
     _legends(figure, looks, [runtime for runtime in MARKERS if runtime in drawn])
@@ -119,6 +120,18 @@ def _points(axes: Any, name: str, points: Sequence[tuple[Row, float]], look: Loo
         elif precision:
             axes.annotate(precision, (middle, success), (0, 6), textcoords="offset points", fontsize=7, ha="center",
                           color=look.colour)
+
+
+def _spread(figure: Any, labels: Sequence[Any]) -> None:
+    """Move labels that lie on each other upwards, the lowest first."""
+    placed: list[Any] = []
+    figure.draw_without_rendering()
+    for label in sorted(labels, key=lambda label: label.get_window_extent().y0):
+        while covered := [box for box in placed if box.overlaps(label.get_window_extent())]:
+            x, y = label.get_position()
+            lift = max(box.y1 for box in covered) - label.get_window_extent().y0
+            label.set_position((x, y + (lift + 1) * 72 / figure.dpi))
+        placed.append(label.get_window_extent())
 
 
 def _label_ticks(axes: Any) -> None:
