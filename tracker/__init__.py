@@ -34,4 +34,5 @@ def load(checkpoint: str | Path | None = None, device: str = "cpu", colour: Colo
     from tracker.online import load_tracker
     from tracker.ready import named
 
-    return load_tracker(named(str(checkpoint or "ready")), device, choose_packed(None, device), colour)
+    file = named("ready" if checkpoint is None else str(checkpoint))
+    return load_tracker(file, device, choose_packed(None, device), colour)

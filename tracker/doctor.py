@@ -29,6 +29,7 @@ class Package(NamedTuple):
 PACKAGES = (
     *(Package(name, name) for name in ("torch", "numpy", "scipy")),
     Package("opencv-python", "cv2"),
+    Package("av", "av"),
     *(Package(name, name) for name in ("mmengine", "lmdb", "matplotlib", "rich", "jinja2")),
     Package("aiohttp", "aiohttp", "web", "the page of `b2track serve`"),
     Package("pillow", "PIL", "web", "the page of `b2track serve`"),

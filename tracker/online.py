@@ -68,6 +68,10 @@ class SiameseTracker:
             twin.localize.network = twin.network
         return twin
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> SiameseTracker:
+        """As `copy.copy`: what is shared, the weights, never changes."""
+        return copy.copy(self)
+
     def __reduce__(self) -> NoReturn:
         raise TrackerError("a tracker cannot be pickled; load it in each process: tracker.load(checkpoint)")
 

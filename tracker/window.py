@@ -16,7 +16,7 @@ from tracker.newest import NewestFrames
 from tracker.overlay import COLOURS, PAPER, Followed, dashed, draw, text_size, write_text
 from tracker.video import Source
 
-_SMALLEST_WIDTH, _LARGEST = 640, (1280, 720)  # of the picture, pixels of the screen
+_SMALLEST_WIDTH, _LARGEST = 640, (1280, 620)  # of the picture: with the keys it fits 1366x768
 _TEXT, _LINE, _GAP = 0.45, 30, 12
 _BAR, _CAP, _DIM = (38, 34, 32), (70, 64, 60), (190, 190, 190)
 _HOLD_MS = 20

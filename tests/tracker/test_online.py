@@ -1,5 +1,6 @@
 """The online tracker around a network that always knows the answer."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -112,6 +113,15 @@ def test_frames_that_are_no_images_are_refused(tiny_network):
 def test_unknown_tracking_options_are_named(tiny_network):
     with pytest.raises(TrackerError, match=r"tracking\.speed"):
         SiameseTracker(tiny_network, {"speed": 1})
+
+
+def test_a_deep_copy_goes_its_own_way_with_the_same_weights(red_detector):
+    tracker = SiameseTracker(red_detector)
+    track(tracker, [(100, 100, 40, 40)] * 2)
+    wanderer, twin = copy.deepcopy(tracker), copy.deepcopy(tracker)
+    wanderer.update(red_frame((140, 100, 40, 40)))
+    found, expected = (each.update(red_frame((104, 100, 40, 40))).box for each in (tracker, twin))
+    assert np.array_equal(found, expected) and twin.network is tracker.network
 
 
 def test_it_says_what_it_is_and_refuses_to_be_pickled(red_detector):

@@ -10,6 +10,7 @@ import pytest
 import tracker
 from eval.boxes import iou
 from tests.tracker.conftest import red_frame
+from tracker.errors import CheckpointError
 from tracker.packed import load_packed
 from tracker.ready import READY, READY_MODEL
 
@@ -54,3 +55,10 @@ def test_copies_share_weights_and_run_in_threads_of_their_own():
 
 def follow(one, frames):
     return [one.update(frame).box for frame in frames]
+
+
+@pytest.mark.parametrize("name", ["", "none.pth"])
+def test_a_name_that_is_no_file_is_not_taken_for_the_ready_one(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError):
+        tracker.load(name)

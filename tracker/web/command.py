@@ -50,7 +50,7 @@ def run_web(options: WebOptions) -> None:
     if options.videos and not options.videos.is_dir():
         raise TrackerError(f"--videos {options.videos}: no such folder")
     for path in options.checkpoints:
-        if not path.is_file():
+        if not path.exists():
             raise OptionError("--checkpoint", path, "no such file")
     if not options.host:
         raise OptionError("--host", "''", "is no address; 0.0.0.0 means all networks of this machine")

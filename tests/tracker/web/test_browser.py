@@ -305,6 +305,14 @@ def test_a_finished_run_can_be_downloaded_and_played(page, sequence, tmp_path):
     capture = cv2.VideoCapture(str(tmp_path / "got.mp4"))
     played = sum(iter(lambda: capture.read()[0], False))
     assert played == len(rows) > 10
+    # In the browser itself.
+    assert page.evaluate("""async () => {
+      const video = document.createElement("video");
+      const link = document.querySelector("#files a[href$='.mp4']");
+      video.src = URL.createObjectURL(await (await fetch(link.href)).blob());
+      await new Promise((done, failed) => Object.assign(video, { oncanplaythrough: done, onerror: failed }));
+      return [video.videoWidth, video.videoHeight, video.duration > 0.3];
+    }""") == [320, 240, True]
 
 
 def test_an_uploaded_video_is_tracked(page, sequence, numbered_videos):

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tracker.checkpoint import Checkpoint, save_checkpoint
+from tracker.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tracker.errors import TrackerError
+from tracker.export.onnx_graphs import export_graphs, write_graphs
 from tracker.models import build_network
 from tracker.ready import READY_MODEL
 from tracker.web.command import WebOptions, run_web
@@ -60,6 +61,14 @@ def test_trackers_are_the_packages_and_the_finished_runs_the_latest_first_or_tho
     assert [one.name for one in find_choices(place / "work_dirs", named[:1], "cpu")] == ["fp"]
     both = find_choices(place / "work_dirs", named, "cpu")
     assert [(one.name, one.note) for one in both] == [("work_dirs/fp", "full precision"), ("other/fp", "")]
+
+
+def test_a_folder_of_graphs_is_on_offer_too(place):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    write_graphs(place / "exported", export_graphs(*load_checkpoint(place / "work_dirs/fp/checkpoint.pth")))
+    (choice,) = find_choices(place, [place / "exported"], "cpu")
+    assert choice.name.endswith("exported") and "onnxruntime" in repr(choice.make())
 
 
 def test_sessions_share_weights(place):

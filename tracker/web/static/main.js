@@ -83,7 +83,7 @@ const handlers = {
   files({ files }) {
     links(find("files"), files);
     find("no-files").hidden = files.length > 0;
-    find("player-note").hidden = files.length === 0;
+    find("kept").hidden = files.length === 0;
   },
   chosen({ names }) {
     chooser.answered(names);
