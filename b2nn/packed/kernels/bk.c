@@ -15,8 +15,6 @@
 static int level = -1, features; /* chosen at the first use */
 static int best_level, best_features;
 
-#define NARROW_CHUNK 480
-
 /* An empty instruction that wants v in a vector register: compilers then keep a loop's sums there. */
 #ifdef X86
 #define IN_REGISTER(v) __asm__("" : "+x"(v))
@@ -25,13 +23,6 @@ static int best_level, best_features;
 #else
 #define IN_REGISTER(v)
 #endif
-
-static inline uint16_t bf16_bits(float value) {
-    uint32_t u;
-    memcpy(&u, &value, 4);
-    if (value != value) return (uint16_t)((u | 0x400000) >> 16);
-    return (uint16_t)((u + 0x7fff + ((u >> 16) & 1)) >> 16);
-}
 
 static inline int ones32(uint32_t u) {
     u -= (u >> 1) & 0x55555555u;
@@ -42,19 +33,6 @@ static inline int ones32(uint32_t u) {
 typedef int32_t mask4 __attribute__((vector_size(16)));
 static inline uint32_t sign_bits4(mask4 at_least) {
     return 15 & ~((at_least[0] & 1) | (at_least[1] & 2) | (at_least[2] & 4) | (at_least[3] & 8));
-}
-
-/* Q of pixels [from, to) in group g; its steps are lanes, at AVX2 bytes. */
-static void window_sums(const bk_step *s, int g, int from, int to, int32_t *q) {
-    for (int i = from; i < to; i++) {
-        const uint32_t *x = (const uint32_t *)s->input + s->in[i] + (int64_t)g * s->group_offset;
-        int32_t ones = 0;
-        if (level == BK_AVX2)
-            for (int t = 0; t < s->steps; t++) ones += ones32(((const uint8_t *)x)[s->offset[t]]);
-        else
-            for (int t = 0; t < s->steps; t++) ones += ones32(x[s->offset[t]]);
-        q[i - from] = s->q_base[s->border ? s->border[i] : 0] - 2 * ones;
-    }
 }
 
 /* 1 / (1 + exp(-x)), to about 1e-7. */
@@ -74,6 +52,14 @@ static inline float sigmoid(float x) {
     return 1.0f / (1.0f + e * scale);
 }
 
+/* Whether an element-wise step reads or writes an image: rows of 3 or 4 channels without gaps, as numbers only. */
+static int is_image(const bk_step *s) {
+    const int pitches = (!s->f32 || s->f32_pitch == s->outputs) && (!s->bf16 || s->bf16_pitch == 4) &&
+                        (!s->u8 || s->u8_pitch == 4);
+    const int dense = s->row == 1 || s->in[1] - s->in[0] == s->outputs;
+    return (s->outputs == 3 || s->outputs == 4) && pitches && dense && s->act == BK_NONE && !s->shortcut && !s->bit_planes;
+}
+
 static void transpose_range(const bk_step *s, int from, int to) {
     for (int i = from; i < to; i++) {
         const float *x = (const float *)s->input + s->in[i];
@@ -90,34 +76,60 @@ static void transpose_range(const bk_step *s, int from, int to) {
         (NAME(vb))((u_ + (u_ >> 4)) & 0x0f0f0f0fu);                                                                    \
     })
 
+#define ONES64_PLAIN(u) (ones32((uint32_t)(u)) + ones32((uint32_t)((u) >> 32)))
+#define SELECT_PLAIN(mask, a, b) ((NAME(vf))(((NAME(vi))(a) & (mask)) | ((NAME(vi))(b) & ~(mask))))
+#define AT_LEAST_PLAIN(v, low) SELECT_PLAIN((v) < (low), ALL_OF(low), v)
+#define AT_MOST_PLAIN(v, high) SELECT_PLAIN((v) > (high), ALL_OF(high), v)
+#define PAIRS_PLAIN(x, w)                                                                                              \
+    (((NAME(vi))(x) << 16 >> 16) * ((NAME(vi))(w) << 16 >> 16) + ((NAME(vi))(x) >> 16) * ((NAME(vi))(w) >> 16))
+
 #define NAME(x) scalar_##x
 #define TARGET
 #define WIDTH 4
 #define PIXELS 2
+#define SPLIT_PIXELS 2
 #define FMA(a, b, c) ((c) + (a) * (b))
+#define PAIRS PAIRS_PLAIN
 #define ONES SWAR_ONES
+#define ONES64 ONES64_PLAIN
 #define SIGNS(y, t) sign_bits4((y) >= (t))
+#define SELECT SELECT_PLAIN
+#define AT_LEAST AT_LEAST_PLAIN
+#define AT_MOST AT_MOST_PLAIN
 #include "narrow.h"
-#undef NAME
-#undef TARGET
-#undef WIDTH
-#undef PIXELS
-#undef FMA
-#undef ONES
-#undef SIGNS
 
 #ifdef ARM
+#undef NAME
+#undef PIXELS
+#undef SPLIT_PIXELS
+#undef FMA
+#undef PAIRS
+#undef ONES
 #define NAME(x) neon_##x
-#define TARGET
-#define WIDTH 4
 #define PIXELS 4
+#define SPLIT_PIXELS 4
 #define FMA(a, b, c) ((neon_vf)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define PAIRS(x, w)                                                                                                    \
+    ((neon_vi)vpaddq_s32(vmull_s16(vget_low_s16((int16x8_t)(x)), vget_low_s16((int16x8_t)(w))),                        \
+                         vmull_high_s16((int16x8_t)(x), (int16x8_t)(w))))
 #define ONES(v) ((neon_vb)vcntq_u8((uint8x16_t)(v)))
-#define SIGNS(y, t) sign_bits4((y) >= (t))
 #include "narrow.h"
 #endif
 
 #ifdef X86
+#undef NAME
+#undef TARGET
+#undef WIDTH
+#undef PIXELS
+#undef SPLIT_PIXELS
+#undef FMA
+#undef PAIRS
+#undef ONES
+#undef ONES64
+#undef SIGNS
+#undef SELECT
+#undef AT_LEAST
+#undef AT_MOST
 #include "avx2.h"
 #include "avx512.h"
 
