@@ -53,6 +53,7 @@ static inline __attribute__((always_inline)) T256 void bits256(const bk_step *s,
         ALL for (int p = 0; p < NP; p++) ALL for (int o = 0; o < NO; o++) {
             uint8_t bytes[32] __attribute__((aligned(32)));
             _mm256_store_si256((__m256i *)bytes, sum[p * NO + o]);
+            __asm__("" : "+m"(bytes)); /* gcc would take the vector apart with more instructions */
             for (int k = 0; k < 4; k++) {
                 __m256i *to = (__m256i *)&total[p][32 * o + 8 * k];
                 const __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(bytes + 8 * k)));
@@ -74,11 +75,12 @@ static inline __attribute__((always_inline)) T256 void bits256(const bk_step *s,
 }
 
 #define KERNEL256(NP, NO)                                                                                              \
-    static T256 void bits256_##NO(const bk_step *s, int g, int block, int from, int to, const int32_t *q) {           \
+    static __attribute__((noinline)) T256 void bits256_##NO(const bk_step *s, int g, int block, int from, int to,      \
+                                                            const int32_t *q) {                                        \
         for (int i = from; i < to; i += NP)                                                                            \
             bits256(s, NP, NO, g, block, i, to - i < NP ? to - i : NP, q ? q + (i - from) : 0);                        \
     }
-KERNEL256(8, 1) KERNEL256(6, 2) KERNEL256(4, 3) KERNEL256(3, 4)
+KERNEL256(6, 1) KERNEL256(6, 2) KERNEL256(4, 3) KERNEL256(3, 4)
 
 /* `block` counts in 16; the blocks of 128 outputs are run when their first 16 come. */
 static T256 void avx2_conv_BK_BITS(const bk_step *s, int g, int block, int from, int to, const int32_t *q) {

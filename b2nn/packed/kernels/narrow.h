@@ -37,6 +37,14 @@ typedef uint8_t NAME(quarters) __attribute__((vector_size(WIDTH), aligned(1), ma
 #define MOST_PIXELS 8
 #define INPUT(s, i) ((const int32_t *)(s)->input + (s)->in[i])
 
+/* `finish` of sums that were in registers; were they handed out themselves, the compiler would keep them in memory. */
+#define FINISH(NP, g, block, i, valid, sum, q)                                                                         \
+    {                                                                                                                  \
+        NAME(vf) y_[MOST_SUMS];                                                                                        \
+        UNROLL for (int k = 0; k < (NP) * VECTORS; k++) y_[k] = (NAME(vf))sum[k];                                      \
+        NAME(finish)(s, g, block, i, valid, y_, q);                                                                    \
+    }
+
 #include "narrow_finish.h"
 #ifndef ONES
 #include "bits256.h"
@@ -67,3 +75,4 @@ static TARGET void NAME(range)(const bk_step *s, int from, int to) {
 #undef MOST_SUMS
 #undef MOST_PIXELS
 #undef INPUT
+#undef FINISH

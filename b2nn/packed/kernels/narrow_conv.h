@@ -113,11 +113,12 @@ INLINE void NAME(block)(const bk_step *s, const int kind, const int NP, int g, i
                 SUM = __builtin_convertvector(*(const NAME(vi) *)(base + WIDTH * o) + a, NAME(vf));
             }
         }
-    NAME(finish)(s, g, block, i, valid, sum, q);
+    FINISH(NP, g, block, i, valid, sum, q)
 }
 
 #define KERNEL(kind, NP)                                                                                               \
-    static TARGET void NAME(conv_##kind)(const bk_step *s, int g, int block, int from, int to, const int32_t *q) {    \
+    static __attribute__((noinline)) TARGET void NAME(conv_##kind)(const bk_step *s, int g, int block, int from,       \
+                                                                   int to, const int32_t *q) {                         \
         for (int i = from; i < to; i += NP)                                                                            \
             NAME(block)(s, kind, NP, g, block, i, to - i < NP ? to - i : NP, q ? q + (i - from) : 0);                  \
     }
@@ -130,17 +131,19 @@ KERNEL(BK_INT8, SPLIT_PIXELS)
 #undef KERNEL
 
 /* Q of pixels [from, to) in group g; steps are lanes, where the level has no kernel of its own for bits bytes. */
-static TARGET void NAME(window_sums)(const bk_step *s, int g, int from, int to, int32_t *q) {
+static __attribute__((noinline)) TARGET void NAME(window_sums)(const bk_step *s, int g, int from, int to, int32_t *q) {
+    const int words = s->pixel_words, taps = s->taps;
+    const int32_t *tap = s->tap;
     for (int i = from; i < to; i++) {
         const int32_t *x = INPUT(s, i) + (int64_t)g * s->group_offset;
         int ones = 0;
-        for (int t = 0; t < s->taps; t++)
-            for (int word = 0; word < s->pixel_words; word++) {
+        for (int word = 0; word < words; word++)
+            for (int t = 0; t < taps; t++) {
                 uint64_t u;
-                memcpy(&u, x + 2 * (s->tap[t] + word), 8);
+                memcpy(&u, x + 2 * (tap[t] + word), 8);
                 ones += ONES64(u);
             }
-        if (!s->pixel_words)
+        if (!words)
             for (int t = 0; t < s->steps; t++)
 #ifdef ONES
                 ones += ONES64((uint64_t)(uint32_t)x[s->offset[t]]);

@@ -50,7 +50,7 @@ static TARGET void NAME(windows)(const bk_step *s, const float *weight, int bloc
             IN_REGISTER(sum[p * VECTORS + o]);
         }
     }
-    NAME(finish)(s, 0, block, i, valid, sum, 0);
+    FINISH(PIXELS, 0, block, i, valid, sum, 0)
 }
 
 #ifdef PERMUTED
@@ -73,7 +73,7 @@ static TARGET void NAME(spread_windows)(const bk_step *s, const float *weight, i
             }
         }
     }
-    NAME(finish)(s, 0, block, i, valid, sum, 0);
+    FINISH(PIXELS, 0, block, i, valid, sum, 0)
 }
 #endif
 

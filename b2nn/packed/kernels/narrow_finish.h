@@ -45,7 +45,12 @@ INLINE void NAME(activate)(const bk_step *s, int parameter, NAME(vf) *y) {
         EACH_SUM Y = Y * AT_MOST(AT_LEAST(Y + 3.0f, 0.0f), 6.0f) / 6.0f;
         break;
     case BK_SIGMOID:
-        EACH_SUM for (int l = 0; l < WIDTH; l++) Y[l] = sigmoid(Y[l]);
+        EACH_SUM {
+            float own[WIDTH];
+            STORE(own, 0, Y);
+            for (int l = 0; l < WIDTH; l++) own[l] = sigmoid(own[l]);
+            Y = LOAD(own, 0);
+        }
         break;
     }
 }
@@ -54,8 +59,9 @@ INLINE void NAME(activate)(const bk_step *s, int parameter, NAME(vf) *y) {
 INLINE void NAME(write)(const bk_step *s, int parameter, int channel, int lanes, int64_t out, const NAME(vf) *y) {
     if (s->f32) {
         float *to = s->f32 + out * s->f32_pitch + channel;
-        if (lanes == 16) EACH STORE(to, o, y[o]);
-        else memcpy(to, y, lanes * sizeof(float));
+        float own[16], *at = lanes == 16 ? to : own;
+        EACH STORE(at, o, y[o]);
+        if (lanes < 16) memcpy(to, own, lanes * sizeof(float));
     }
     for (int plane = 0; plane < s->bit_planes; plane++) {
         const bk_bits *bits = &s->bits[plane];

@@ -26,47 +26,61 @@ static TARGET void NAME(load_range)(const bk_step *s, int from, int to) {
             NAME(load_block)(s, block, i, to - i < PIXELS ? to - i : PIXELS);
 }
 
-/* Images of C channels: n pixels, at most 4, of 4 lanes each, the last of which is 0 where there are 3 channels. */
+/* Pixels of an image from item `in` on in a vector, each in 4 lanes. The last lane is 0 where there are 3 channels. */
+INLINE NAME(vf) NAME(image_bytes)(const bk_step *s, const int C, int64_t in, const int pixels, const int ahead) {
+    const uint8_t *x = (const uint8_t *)s->input + in;
+    uint64_t codes = 0;
+    NAME(quarters) bytes;
+    UNROLL for (int p = 0; p < pixels; p++) {
+        uint32_t u = 0;
+        if (ahead) memcpy(&u, x + p * C, 4); /* at once, where the byte behind the pixel may be read */
+        else memcpy(&u, x + p * C, C);
+        codes |= (uint64_t)(C == 3 ? u & 0xffffff : u) << (32 * p);
+    }
+    memcpy(&bytes, &codes, WIDTH);
+    return __builtin_convertvector(__builtin_convertvector(bytes, NAME(vi)), NAME(vf));
+}
+
+INLINE NAME(vf) NAME(image_floats)(const bk_step *s, const int C, int64_t in, const int pixels) {
+    const float *x = (const float *)s->input + in;
+    NAME(vf) v = {0};
+    UNROLL for (int k = 0; k < pixels * C; k++) v[k / C * 4 + k % C] = x[k];
+    return v;
+}
+
+/* n pixels, 4 or 1, of C channels. */
 INLINE void NAME(image_block)(const bk_step *s, const int bytes, const int C, int64_t in, int64_t out, const int n,
-                              const NAME(vf) *alpha, const NAME(vf) *beta) {
-    float lanes[16] = {0};
-    UNROLL for (int k = 0; k < n * C; k++)
-        lanes[k / C * 4 + k % C] = bytes ? (float)((const uint8_t *)s->input)[in + k] : ((const float *)s->input)[in + k];
-    NAME(vf) y[VECTORS];
-    EACH {
-        y[o] = LOAD(lanes, o);
-        if (s->alpha) y[o] = y[o] * alpha[o];
-        if (s->beta) y[o] = y[o] + beta[o];
-    }
-    if (s->f32) {
-        EACH STORE(lanes, o, y[o]);
-        for (int p = 0; p < n; p++) memcpy(s->f32 + (out + p) * C, lanes + 4 * p, C * sizeof(float));
-    }
-    if (s->bf16) {
-        uint16_t halves[16];
-        EACH *(NAME(halves) *)(halves + WIDTH * o) = NAME(bf16)(y[o]);
-        memcpy(s->bf16 + out * 4, halves, n * 4 * sizeof(uint16_t));
-    }
-    if (s->u8) {
-        uint8_t codes[16];
-        EACH *(NAME(quarters) *)(codes + WIDTH * o) = __builtin_convertvector(NAME(codes)(s, y[o]), NAME(quarters));
-        memcpy(s->u8 + out * 4, codes, n * 4);
+                              NAME(vf) alpha, NAME(vf) beta) {
+    UNROLL for (int o = 0; o < (n == 4 ? VECTORS : 1); o++) {
+        const int pixels = n == 4 ? WIDTH / 4 : 1;
+        const int64_t from = in + o * pixels * C, to = out + o * pixels;
+        NAME(vf) y = bytes ? NAME(image_bytes)(s, C, from, pixels, n == 4) : NAME(image_floats)(s, C, from, pixels);
+        if (s->alpha) y = y * alpha;
+        if (s->beta) y = y + beta;
+        if (s->f32) UNROLL for (int l = 0; l < 4 * pixels; l++) if (l % 4 < C) s->f32[(to + l / 4) * C + l % 4] = y[l];
+        if (s->bf16) {
+            const NAME(halves) halves = NAME(bf16)(y);
+            memcpy(s->bf16 + to * 4, &halves, 8 * pixels);
+        }
+        if (s->u8) {
+            const NAME(quarters) codes = __builtin_convertvector(NAME(codes)(s, y), NAME(quarters));
+            memcpy(s->u8 + to * 4, &codes, 4 * pixels);
+        }
     }
 }
 
 INLINE void NAME(image)(const bk_step *step, const int bytes, const int C, int from, int to) {
     const bk_step own = *step, *s = &own; /* a copy that no byte written can change: the compiler need not look again */
-    NAME(vf) alpha[VECTORS], beta[VECTORS];
-    for (int o = 0; o < VECTORS; o++)
-        for (int l = 0; l < WIDTH; l++) {
-            alpha[o][l] = s->alpha ? s->alpha[l % 4] : 1;
-            beta[o][l] = s->beta ? s->beta[l % 4] : 0;
-        }
+    NAME(vf) alpha = {0}, beta = {0};
+    for (int l = 0; l < WIDTH; l++) {
+        if (s->alpha) alpha[l] = s->alpha[l % 4];
+        if (s->beta) beta[l] = s->beta[l % 4];
+    }
     for (int start = from; start < to;) { /* rows: tables of all pixels are more to read than the image */
         const int left = s->row - start % s->row, n = left < to - start ? left : to - start;
         const int64_t in = s->in[start], out = s->out[start];
         int k = 0;
-        for (; k + 4 <= n; k += 4) NAME(image_block)(s, bytes, C, in + k * C, out + k, 4, alpha, beta);
+        for (; k + 4 < n; k += 4) NAME(image_block)(s, bytes, C, in + k * C, out + k, 4, alpha, beta);
         for (; k < n; k++) NAME(image_block)(s, bytes, C, in + k * C, out + k, 1, alpha, beta);
         start += n;
     }
