@@ -83,6 +83,10 @@ static void transpose_range(const bk_step *s, int from, int to) {
 #define PAIRS_PLAIN(x, w)                                                                                              \
     (((NAME(vi))(x) << 16 >> 16) * ((NAME(vi))(w) << 16 >> 16) + ((NAME(vi))(x) >> 16) * ((NAME(vi))(w) >> 16))
 
+#define BYTES_OF_PLAIN(v) __builtin_convertvector(v, NAME(quarters))
+#define HALVES_OF_PLAIN(v) __builtin_convertvector(v, NAME(halves))
+#define LANES_OF_PLAIN(v) __builtin_convertvector(v, NAME(vi))
+
 #define NAME(x) scalar_##x
 #define TARGET
 #define WIDTH 4
@@ -96,6 +100,9 @@ static void transpose_range(const bk_step *s, int from, int to) {
 #define SELECT SELECT_PLAIN
 #define AT_LEAST AT_LEAST_PLAIN
 #define AT_MOST AT_MOST_PLAIN
+#define BYTES_OF BYTES_OF_PLAIN
+#define HALVES_OF HALVES_OF_PLAIN
+#define LANES_OF LANES_OF_PLAIN
 #include "narrow.h"
 
 #ifdef ARM
@@ -130,6 +137,9 @@ static void transpose_range(const bk_step *s, int from, int to) {
 #undef SELECT
 #undef AT_LEAST
 #undef AT_MOST
+#undef BYTES_OF
+#undef HALVES_OF
+#undef LANES_OF
 #include "avx2.h"
 #include "avx512.h"
 

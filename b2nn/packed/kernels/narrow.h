@@ -10,6 +10,8 @@
    SIGNS(y,t)      bit l is 1 where NOT y[l] >= t[l]
    SELECT(m,a,b)   a where the mask m is all ones, b where it is 0
    AT_LEAST(v,low), AT_MOST(v,high)   on vectors of floats; a NaN stays
+   BYTES_OF(v), HALVES_OF(v)   `quarters` of lanes up to 255, `halves` of lanes up to 65535
+   LANES_OF(v)     and lanes of `quarters`
    ONES(v)         for every byte of a vector the number of its ones; undefined at AVX2, whose kernel is bits256.h
    ONES64(u)       the number of ones of 64 bits
    PERMUTED, LOAD_FIRST   see narrow_depthwise.h; undefined where the level has no such instructions

@@ -13,7 +13,7 @@ INLINE NAME(vi) NAME(codes)(const bk_step *s, NAME(vf) y) {
 INLINE NAME(halves) NAME(bf16)(NAME(vf) y) {
     const NAME(vu) u = (NAME(vu))y, rounded = u + 0x7fff + ((u >> 16) & 1);
     const NAME(vu) bits = (NAME(vu))SELECT(y == y, (NAME(vf))rounded, (NAME(vf))(u | 0x400000));
-    return __builtin_convertvector(bits >> 16, NAME(halves));
+    return HALVES_OF(bits >> 16);
 }
 
 /* Pixels are finished in pairs: each question is asked once for 2 x 16 sums, which stay in registers. */
@@ -77,7 +77,7 @@ INLINE void NAME(write)(const bk_step *s, int parameter, int channel, int lanes,
     }
     if (s->u8) {
         uint8_t own[16], *to = s->u8 + out * s->u8_pitch + channel, *at = lanes == 16 ? to : own;
-        EACH *(NAME(quarters) *)(at + WIDTH * o) = __builtin_convertvector(NAME(codes)(s, y[o]), NAME(quarters));
+        EACH *(NAME(quarters) *)(at + WIDTH * o) = BYTES_OF(NAME(codes)(s, y[o]));
         if (lanes < 16) memcpy(to, own, lanes);
     }
 }

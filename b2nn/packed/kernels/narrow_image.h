@@ -38,7 +38,7 @@ INLINE NAME(vf) NAME(image_bytes)(const bk_step *s, const int C, int64_t in, con
         codes |= (uint64_t)(C == 3 ? u & 0xffffff : u) << (32 * p);
     }
     memcpy(&bytes, &codes, WIDTH);
-    return __builtin_convertvector(__builtin_convertvector(bytes, NAME(vi)), NAME(vf));
+    return __builtin_convertvector(LANES_OF(bytes), NAME(vf));
 }
 
 INLINE NAME(vf) NAME(image_floats)(const bk_step *s, const int C, int64_t in, const int pixels) {
@@ -51,7 +51,7 @@ INLINE NAME(vf) NAME(image_floats)(const bk_step *s, const int C, int64_t in, co
 /* n pixels, 4 or 1, of C channels. */
 INLINE void NAME(image_block)(const bk_step *s, const int bytes, const int C, int64_t in, int64_t out, const int n,
                               NAME(vf) alpha, NAME(vf) beta) {
-    UNROLL for (int o = 0; o < (n == 4 ? VECTORS : 1); o++) {
+    EACH if (o == 0 || n == 4) {
         const int pixels = n == 4 ? WIDTH / 4 : 1;
         const int64_t from = in + o * pixels * C, to = out + o * pixels;
         NAME(vf) y = bytes ? NAME(image_bytes)(s, C, from, pixels, n == 4) : NAME(image_floats)(s, C, from, pixels);
@@ -63,7 +63,7 @@ INLINE void NAME(image_block)(const bk_step *s, const int bytes, const int C, in
             memcpy(s->bf16 + to * 4, &halves, 8 * pixels);
         }
         if (s->u8) {
-            const NAME(quarters) codes = __builtin_convertvector(NAME(codes)(s, y), NAME(quarters));
+            const NAME(quarters) codes = BYTES_OF(NAME(codes)(s, y));
             memcpy(s->u8 + to * 4, &codes, 4 * pixels);
         }
     }
