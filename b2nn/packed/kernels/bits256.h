@@ -12,11 +12,9 @@ Sums of bytes are widened every 31 steps, 31 * 8 = 248. */
     {C(h ^ 0), C(h ^ 1), C(h ^ 2), C(h ^ 3), C(h ^ 4), C(h ^ 5), C(h ^ 6), C(h ^ 7), C(h ^ 8), C(h ^ 9), C(h ^ 10),    \
      C(h ^ 11), C(h ^ 12), C(h ^ 13), C(h ^ 14), C(h ^ 15)}
 #define C(n) (((n) & 1) + ((n) >> 1 & 1) + ((n) >> 2 & 1) + ((n) >> 3 & 1))
-#define OF_BYTE(b) {ROW(((b) & 15)), ROW(((b) >> 4))}
-#define OF_4(b) OF_BYTE(b), OF_BYTE(b + 1), OF_BYTE(b + 2), OF_BYTE(b + 3)
-#define OF_16(b) OF_4(b), OF_4(b + 4), OF_4(b + 8), OF_4(b + 12)
-#define OF_64(b) OF_16(b), OF_16(b + 16), OF_16(b + 32), OF_16(b + 48)
-static const uint8_t counts[256][2][16] __attribute__((aligned(64))) = {OF_64(0), OF_64(64), OF_64(128), OF_64(192)};
+static const uint8_t counts[16][16] __attribute__((aligned(64))) = {
+    ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7),
+    ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15)};
 #undef C
 #undef ROW
 
@@ -37,8 +35,8 @@ static inline __attribute__((always_inline)) T256 void bits256(const bk_step *s,
             const long at = *offset;
             ALL for (int p = 0; p < NP; p++) {
                 const unsigned byte = x[p][at];
-                const __m256i low = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)counts[byte][0]));
-                const __m256i high = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)counts[byte][1]));
+                const __m256i low = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)counts[byte & 15]));
+                const __m256i high = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)counts[byte >> 4]));
                 ALL for (int o = 0; o < NO; o++) {
                     const __m256i *W = (const __m256i *)(w + 64 * o);
                     __m256i *a = &sum[p * NO + o];
