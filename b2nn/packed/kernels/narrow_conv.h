@@ -34,7 +34,7 @@ INLINE void NAME(floats)(const bk_step *s, const int NP, const int32_t *const *x
         NAME(vf) W[VECTORS];
         EACH W[o] = LOAD((const float *)w, o);
         EACH_PIXEL(NP) {
-            const NAME(vf) X = ALL_OF(((const float *)x[p])[k]);
+            const NAME(vf) X = (NAME(vf))((NAME(vi)){0} + x[p][k]); /* as integers: adding 0 to a float is work */
             EACH {
                 SUM = FMA(X, W[o], SUM);
                 IN_REGISTER(SUM);
