@@ -4,7 +4,8 @@ A step is 8 inputs (one byte of x) and 32 outputs a vector, one in each byte. Fo
 holds at place n the number of ones in h ^ n, so that one shuffle by the weights' half bytes gives 32 outputs their
 count of 4 inputs: no xor, no mask, no shift. Two shuffles and two additions for 256 products, where counting the ones
 of x ^ w takes eight instructions. Weights: [group][block of 128 outputs][byte][32 low halves, 32 high halves a vector].
-Sums of bytes are widened every 31 steps, 31 * 8 = 248. */
+Sums of bytes are widened every 31 steps, 31 * 8 = 248. Included by narrow.h. */
+
 /* Weights come from memory: kept in registers they would drive sums out of them. */
 #define LOOK_UP(into, table, at) __asm__("vpshufb %2, %1, %0" : "=x"(into) : "x"(table), "m"(*(at)))
 #define ALL _Pragma("GCC unroll 12")

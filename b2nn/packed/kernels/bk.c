@@ -57,7 +57,8 @@ static int is_image(const bk_step *s) {
     const int pitches = (!s->f32 || s->f32_pitch == s->outputs) && (!s->bf16 || s->bf16_pitch == 4) &&
                         (!s->u8 || s->u8_pitch == 4);
     const int dense = s->row == 1 || s->in[1] - s->in[0] == s->outputs;
-    return (s->outputs == 3 || s->outputs == 4) && pitches && dense && s->act == BK_NONE && !s->shortcut && !s->bit_planes;
+    const int plain = s->act == BK_NONE && !s->shortcut && !s->bit_planes;
+    return (s->outputs == 3 || s->outputs == 4) && pitches && dense && plain;
 }
 
 static void transpose_range(const bk_step *s, int from, int to) {
@@ -67,79 +68,11 @@ static void transpose_range(const bk_step *s, int from, int to) {
     }
 }
 
-/* In any order of a vector's bytes: the sums of bits pairwise, of fours, of eights. */
-#define SWAR_ONES(v)                                                                                                   \
-    ({                                                                                                                 \
-        NAME(vu) u_ = (NAME(vu))(v);                                                                                   \
-        u_ -= (u_ >> 1) & 0x55555555u;                                                                                 \
-        u_ = (u_ & 0x33333333u) + ((u_ >> 2) & 0x33333333u);                                                           \
-        (NAME(vb))((u_ + (u_ >> 4)) & 0x0f0f0f0fu);                                                                    \
-    })
-
-#define ONES64_PLAIN(u) (ones32((uint32_t)(u)) + ones32((uint32_t)((u) >> 32)))
-#define SELECT_PLAIN(mask, a, b) ((NAME(vf))(((NAME(vi))(a) & (mask)) | ((NAME(vi))(b) & ~(mask))))
-#define AT_LEAST_PLAIN(v, low) SELECT_PLAIN((v) < (low), ALL_OF(low), v)
-#define AT_MOST_PLAIN(v, high) SELECT_PLAIN((v) > (high), ALL_OF(high), v)
-#define PAIRS_PLAIN(x, w)                                                                                              \
-    (((NAME(vi))(x) << 16 >> 16) * ((NAME(vi))(w) << 16 >> 16) + ((NAME(vi))(x) >> 16) * ((NAME(vi))(w) >> 16))
-
-#define BYTES_OF_PLAIN(v) __builtin_convertvector(v, NAME(quarters))
-#define HALVES_OF_PLAIN(v) __builtin_convertvector(v, NAME(halves))
-#define LANES_OF_PLAIN(v) __builtin_convertvector(v, NAME(vi))
-
-#define NAME(x) scalar_##x
-#define TARGET
-#define WIDTH 4
-#define PIXELS 2
-#define SPLIT_PIXELS 2
-#define FMA(a, b, c) ((c) + (a) * (b))
-#define PAIRS PAIRS_PLAIN
-#define ONES SWAR_ONES
-#define ONES64 ONES64_PLAIN
-#define SIGNS(y, t) sign_bits4((y) >= (t))
-#define SELECT SELECT_PLAIN
-#define AT_LEAST AT_LEAST_PLAIN
-#define AT_MOST AT_MOST_PLAIN
-#define BYTES_OF BYTES_OF_PLAIN
-#define HALVES_OF HALVES_OF_PLAIN
-#define LANES_OF LANES_OF_PLAIN
-#include "narrow.h"
-
+#include "scalar.h"
 #ifdef ARM
-#undef NAME
-#undef PIXELS
-#undef SPLIT_PIXELS
-#undef FMA
-#undef PAIRS
-#undef ONES
-#define NAME(x) neon_##x
-#define PIXELS 4
-#define SPLIT_PIXELS 4
-#define FMA(a, b, c) ((neon_vf)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
-#define PAIRS(x, w)                                                                                                    \
-    ((neon_vi)vpaddq_s32(vmull_s16(vget_low_s16((int16x8_t)(x)), vget_low_s16((int16x8_t)(w))),                        \
-                         vmull_high_s16((int16x8_t)(x), (int16x8_t)(w))))
-#define ONES(v) ((neon_vb)vcntq_u8((uint8x16_t)(v)))
-#include "narrow.h"
+#include "neon.h"
 #endif
-
 #ifdef X86
-#undef NAME
-#undef TARGET
-#undef WIDTH
-#undef PIXELS
-#undef SPLIT_PIXELS
-#undef FMA
-#undef PAIRS
-#undef ONES
-#undef ONES64
-#undef SIGNS
-#undef SELECT
-#undef AT_LEAST
-#undef AT_MOST
-#undef BYTES_OF
-#undef HALVES_OF
-#undef LANES_OF
 #include "avx2.h"
 #include "avx512.h"
 

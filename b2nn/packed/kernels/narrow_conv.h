@@ -3,7 +3,7 @@ broadcast. Included by narrow.h. */
 
 #define SUM sum[p * VECTORS + o]
 
-#ifdef ONES
+#ifndef BITS_KERNEL
 /* Sums of ones, as integers. */
 INLINE void NAME(bits)(const bk_step *s, const int NP, const int32_t *const *x, const int32_t *w, int row,
                        NAME(vf) *sum) {
@@ -98,7 +98,7 @@ INLINE void NAME(block)(const bk_step *s, const int kind, const int NP, int g, i
     const int32_t *w = (const int32_t *)s->weight + g * s->group_weight + (int64_t)whole * s->steps + (block - whole);
     EACH_PIXEL(NP) x[p] = INPUT(s, i + (p < valid ? p : 0)) + (int64_t)g * s->group_offset;
     EACH_PIXEL(NP) EACH SUM = (NAME(vf)){0};
-#ifdef ONES
+#ifndef BITS_KERNEL
     if (kind == BK_BITS) NAME(bits)(s, NP, x, w, row, sum);
 #endif
     if (kind == BK_F32) NAME(floats)(s, NP, x, w, row, sum);
@@ -122,7 +122,7 @@ INLINE void NAME(block)(const bk_step *s, const int kind, const int NP, int g, i
         for (int i = from; i < to; i += NP)                                                                            \
             NAME(block)(s, kind, NP, g, block, i, to - i < NP ? to - i : NP, q ? q + (i - from) : 0);                  \
     }
-#ifdef ONES
+#ifndef BITS_KERNEL
 KERNEL(BK_BITS, PIXELS)
 #endif
 KERNEL(BK_F32, PIXELS)
@@ -145,10 +145,10 @@ static __attribute__((noinline)) TARGET void NAME(window_sums)(const bk_step *s,
             }
         if (!words)
             for (int t = 0; t < s->steps; t++)
-#ifdef ONES
-                ones += ONES64((uint64_t)(uint32_t)x[s->offset[t]]);
-#else
+#ifdef BITS_KERNEL
                 ones += ONES64((uint64_t)((const uint8_t *)x)[s->offset[t]]);
+#else
+                ones += ONES64((uint64_t)(uint32_t)x[s->offset[t]]);
 #endif
         q[i - from] = s->q_base[s->border ? s->border[i] : 0] - 2 * ones;
     }

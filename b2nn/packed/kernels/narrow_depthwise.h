@@ -1,7 +1,4 @@
-/* Narrower machines: depthwise convs and correlations, 16 channels at a time. Included by narrow.h.
-
-   PERMUTED(x,at)   vector of x[at[l]], for at in [0, WIDTH)
-   LOAD_FIRST(p,n)   the n floats from p on, n <= WIDTH, then zeros; reads no others */
+/* Narrower machines: depthwise convs and correlations, 16 channels at a time. Included by narrow.h. */
 
 /* Windows that move on by one pixel: one is loaded once for all outputs of a row that it takes part in, and the weights
 of a kernel row stay in registers. */
