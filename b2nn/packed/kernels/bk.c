@@ -15,8 +15,6 @@
 static int level = -1, features; /* chosen at the first use */
 static int best_level, best_features;
 
-#define NARROW_CHUNK 480
-
 /* An empty instruction that wants v in a vector register: compilers then keep a loop's sums there. */
 #ifdef X86
 #define IN_REGISTER(v) __asm__("" : "+x"(v))
@@ -25,13 +23,6 @@ static int best_level, best_features;
 #else
 #define IN_REGISTER(v)
 #endif
-
-static inline uint16_t bf16_bits(float value) {
-    uint32_t u;
-    memcpy(&u, &value, 4);
-    if (value != value) return (uint16_t)((u | 0x400000) >> 16);
-    return (uint16_t)((u + 0x7fff + ((u >> 16) & 1)) >> 16);
-}
 
 static inline int ones32(uint32_t u) {
     u -= (u >> 1) & 0x55555555u;
@@ -42,19 +33,6 @@ static inline int ones32(uint32_t u) {
 typedef int32_t mask4 __attribute__((vector_size(16)));
 static inline uint32_t sign_bits4(mask4 at_least) {
     return 15 & ~((at_least[0] & 1) | (at_least[1] & 2) | (at_least[2] & 4) | (at_least[3] & 8));
-}
-
-/* Q of pixels [from, to) in group g; its steps are lanes, at AVX2 bytes. */
-static void window_sums(const bk_step *s, int g, int from, int to, int32_t *q) {
-    for (int i = from; i < to; i++) {
-        const uint32_t *x = (const uint32_t *)s->input + s->in[i] + (int64_t)g * s->group_offset;
-        int32_t ones = 0;
-        if (level == BK_AVX2)
-            for (int t = 0; t < s->steps; t++) ones += ones32(((const uint8_t *)x)[s->offset[t]]);
-        else
-            for (int t = 0; t < s->steps; t++) ones += ones32(x[s->offset[t]]);
-        q[i - from] = s->q_base[s->border ? s->border[i] : 0] - 2 * ones;
-    }
 }
 
 /* 1 / (1 + exp(-x)), to about 1e-7. */
@@ -74,6 +52,15 @@ static inline float sigmoid(float x) {
     return 1.0f / (1.0f + e * scale);
 }
 
+/* Whether an element-wise step reads or writes an image: rows of 3 or 4 channels without gaps, as numbers only. */
+static int is_image(const bk_step *s) {
+    const int pitches = (!s->f32 || s->f32_pitch == s->outputs) && (!s->bf16 || s->bf16_pitch == 4) &&
+                        (!s->u8 || s->u8_pitch == 4);
+    const int dense = s->row == 1 || s->in[1] - s->in[0] == s->outputs;
+    const int plain = s->act == BK_NONE && !s->shortcut && !s->bit_planes;
+    return (s->outputs == 3 || s->outputs == 4) && pitches && dense && plain;
+}
+
 static void transpose_range(const bk_step *s, int from, int to) {
     for (int i = from; i < to; i++) {
         const float *x = (const float *)s->input + s->in[i];
@@ -81,42 +68,10 @@ static void transpose_range(const bk_step *s, int from, int to) {
     }
 }
 
-/* In any order of a vector's bytes: the sums of bits pairwise, of fours, of eights. */
-#define SWAR_ONES(v)                                                                                                   \
-    ({                                                                                                                 \
-        NAME(vu) u_ = (NAME(vu))(v);                                                                                   \
-        u_ -= (u_ >> 1) & 0x55555555u;                                                                                 \
-        u_ = (u_ & 0x33333333u) + ((u_ >> 2) & 0x33333333u);                                                           \
-        (NAME(vb))((u_ + (u_ >> 4)) & 0x0f0f0f0fu);                                                                    \
-    })
-
-#define NAME(x) scalar_##x
-#define TARGET
-#define WIDTH 4
-#define PIXELS 2
-#define FMA(a, b, c) ((c) + (a) * (b))
-#define ONES SWAR_ONES
-#define SIGNS(y, t) sign_bits4((y) >= (t))
-#include "narrow.h"
-#undef NAME
-#undef TARGET
-#undef WIDTH
-#undef PIXELS
-#undef FMA
-#undef ONES
-#undef SIGNS
-
+#include "scalar.h"
 #ifdef ARM
-#define NAME(x) neon_##x
-#define TARGET
-#define WIDTH 4
-#define PIXELS 4
-#define FMA(a, b, c) ((neon_vf)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
-#define ONES(v) ((neon_vb)vcntq_u8((uint8x16_t)(v)))
-#define SIGNS(y, t) sign_bits4((y) >= (t))
-#include "narrow.h"
+#include "neon.h"
 #endif
-
 #ifdef X86
 #include "avx2.h"
 #include "avx512.h"

@@ -67,10 +67,3 @@ static T512 void image_b512(const bk_step *s, int from, int to) {
     if (s->outputs == 3) image512(s, 1, 3, from, to);
     else image512(s, 1, 4, from, to);
 }
-
-static int is_image(const bk_step *s) {
-    const int pitches = (!s->f32 || s->f32_pitch == s->outputs) && (!s->bf16 || s->bf16_pitch == 4) &&
-                        (!s->u8 || s->u8_pitch == 4);
-    const int dense = s->row == 1 || s->in[1] - s->in[0] == s->outputs;
-    return (s->outputs == 3 || s->outputs == 4) && pitches && dense && s->act == BK_NONE && !s->shortcut && !s->bit_planes;
-}

@@ -48,6 +48,15 @@ def test_float_bf16_and_int8_convs(found, case):
     assert torch.equal(dest.inside(), F.conv2d(levels, codes.double(), None, stride, padding, dilation, groups).float())
 
 
+@pytest.mark.parametrize("extreme", [-128, 127])
+def test_int8_sums_do_not_saturate(found, extreme):
+    codes = torch.full((20, 64, 3, 3), extreme, dtype=torch.int8)
+    source, dest = maps(torch.empty(1, 64, 5, 7), torch.empty(1, 20, 3, 5), 0)
+    source.add_u8(1.0, 0).inside("u8")[:] = 255
+    Steps(found, conv(source, dest, int8_weights(codes, 1)))(1)
+    assert (dest.inside() == 255 * extreme * 64 * 9).all()
+
+
 @pytest.mark.parametrize("outputs", [1, 2, 3, 4, 7, 8, 16])
 @pytest.mark.parametrize("inputs, kernel, stride, dilation", [(256, 3, 1, 1), (20, 3, 2, 2), (5, 2, 1, 1)])
 def test_convs_of_few_outputs(found, outputs, inputs, kernel, stride, dilation):
