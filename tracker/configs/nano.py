@@ -22,7 +22,8 @@ fp = dict(iterations=1000, lr=5e-4, weight_decay=1e-4, distillation=dict(),
                      # No boxes are learned here, so crops may roam: features are wanted of everything.
                      pairs=dict(anywhere=0.4, template_view=dict(scale=0.2, rotation=0.15),
                                 search_view=dict(shift=76, scale=0.5, rotation=0.15))))
-search = dict(iterations=400, lr=1e-3, weight_decay=0.0, distillation=dict(), mixbin=dict())
+search = dict(iterations=400, lr=1e-3, weight_decay=0.0, distillation=dict(), mixbin=dict(),
+              granularity=4)  # whole layers of the backbone are too large to fill a small budget with
 # Bits need larger steps than real kernels stand.
 finetune = dict(iterations=1500, lr=5e-3, kernel_lr=1e-3, weight_decay=1e-4, distillation=dict(),
                 recipe=dict(scale="adabin"))
