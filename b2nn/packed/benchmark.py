@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from b2nn.packed.layout import (
+    BYTEWISE,
     bf16_weights,
     binary_weights,
     depthwise_weights,
@@ -128,7 +129,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--layers", default="", help="only layers whose name contains this")
     args = parser.parse_args()
-    if args.level == "avx2":
+    if args.level in BYTEWISE:
         os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"  # read at the first conv
     if args.level:
         os.environ["B2NN_KERNEL"] = args.level

@@ -19,6 +19,8 @@ from b2nn.errors import B2nnError
 Kind = Literal["bits", "float", "bf16", "int8", "depthwise", "few"]
 Array = NDArray[np.generic]
 LANES = 64
+BYTEWISE = ("avx2", "avxvnni")
+"""Levels whose steps of bits are bytes, not lanes of 32."""
 SLOT = 64
 """Channels that the bits of one group are padded to, a 64-bit word."""
 
@@ -30,7 +32,8 @@ class Weights:
     Attributes:
         data: what the kernel reads, int32, or float32 for depthwise and few.
         outputs, inputs: channels of one group.
-        spots: (steps, 3) kernel row, kernel column, and lane (avx2's bits: byte) within a group of a pixel.
+        spots: (steps, 3) kernel row, kernel column, and lane within a group of a pixel; of bits at a `BYTEWISE`
+            level the byte.
         tap_sums: (groups, outputs, rows, columns) int64 sums over a tap's inputs: of the signs, or of the int8 weights.
         level: the kernels' level that bits are laid out for.
     """
@@ -53,14 +56,14 @@ def binary_weights(negative: Tensor, groups: int, level: str) -> Weights:
         negative: (out, inputs of a group, rows, columns) bool: where a weight is -1.
         level: level of the kernels, see `b2nn.packed.library`.
     """
-    unit = 8 if level == "avx2" else 32
+    unit = 8 if level in BYTEWISE else 32
     signs = _grouped(negative.bool(), groups)  # (groups, outputs, rows, columns, inputs)
     inputs, size = signs.shape[4], signs.shape[2:4]
     sums = inputs - 2 * signs.sum(-1, dtype=np.int64)
     bits = _bytes(signs, unit)  # (..., units of a pixel * unit / 8)
     spots = _spots(size, bits.shape[-1] * 8 // unit)
     steps = np.ascontiguousarray(bits).reshape(*signs.shape[:2], -1)
-    data = _nibbles(steps) if level == "avx2" else _blocks(steps.view(np.int32))
+    data = _nibbles(steps) if level in BYTEWISE else _blocks(steps.view(np.int32))
     return Weights("bits", data, groups, signs.shape[1], inputs, size, spots, sums, level)
 
 

@@ -3,8 +3,8 @@
 `pip install` compiles `kernels/bk.c` to a library beside this file. Where that failed, or its interface is another
 one, `library()` is None and everything runs in plain torch; the reason is warned of once and told by `missing()`.
 
-The environment variable B2NN_KERNEL forces a level: avx512, avx2, neon, scalar, or torch for none. B2NN_LIBRARY names
-another library file, for instance one built with sanitizers.
+The environment variable B2NN_KERNEL forces a level: avx512, avxvnni (which is AVX2 with AVX-VNNI), avx2, neon, scalar,
+or torch for none. B2NN_LIBRARY names another library file, for instance one built with sanitizers.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import torch
 from b2nn.errors import B2nnError
 from b2nn.packed.step import Step
 
-ABI = 3
-LEVELS = ("scalar", "neon", "avx2", "avx512")
+ABI = 4
+LEVELS = ("scalar", "neon", "avx2", "avxvnni", "avx512")
 TORCH = "torch"
 FEATURES = {"bf16": 1, "int8": 2}
 

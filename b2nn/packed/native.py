@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from b2nn.errors import B2nnError
 from b2nn.packed.buffers import Buffers, Format, Numbers
 from b2nn.packed.epilogue import PLAIN, Epilogue, set_epilogue, written
-from b2nn.packed.layout import LANES, Weights, border_classes, int32, output_size
+from b2nn.packed.layout import BYTEWISE, LANES, Weights, border_classes, int32, output_size
 from b2nn.packed.step import KINDS, Step
 
 __all__ = ["PLAIN", "Buffers", "Epilogue", "compare", "conv", "correlate", "elementwise", "gate", "pool", "read"]
@@ -286,7 +286,7 @@ def _source(source: Buffers, weights: Weights, plane: int) -> tuple[int, int, in
             raise B2nnError(f"bits kept for {bits.groups} groups from channel {source.start} do not fit a conv of "
                             f"{weights.groups} groups")
         pitch = bits.data.shape[3] // 4
-        unit = 4 if weights.level == "avx2" else 1
+        unit = 4 if weights.level in BYTEWISE else 1
         return bits.data.data_ptr() + source.start // 8, pitch, pitch // bits.groups, unit
     kinds: dict[str, tuple[Numbers, int]] = {"float": ("float", 1), "depthwise": ("float", 1), "few": ("float", 1),
                                              "bf16": ("bf16", 2), "int8": ("u8", 4)}

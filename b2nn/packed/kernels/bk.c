@@ -13,7 +13,7 @@
 #endif
 
 static int level = -1, features; /* chosen at the first use */
-static int best_level, best_features;
+static int best_level, best_features, has_vnni256;
 
 /* An empty instruction that wants v in a vector register: compilers then keep a loop's sums there. */
 #ifdef X86
@@ -74,6 +74,10 @@ static void transpose_range(const bk_step *s, int from, int to) {
 #endif
 #ifdef X86
 #include "avx2.h"
+#if (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11) /* older compilers do not know the instructions */
+#define VNNI256
+#include "vnni256.h"
+#endif
 #include "avx512.h"
 
 static uint64_t __attribute__((target("xsave"))) enabled_state(void) { return _xgetbv(0); }
@@ -85,12 +89,18 @@ static void detect(void) {
     const int fma = !!(c & bit_FMA);
     const uint64_t state = enabled_state();
     if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return;
-    if ((state & 0x06) == 0x06 && (b7 & bit_AVX2) && fma) best_level = BK_AVX2;
+    const int more = __get_cpuid_count(7, 1, &a71, &b, &c, &d);
+    if ((state & 0x06) != 0x06 || !(b7 & bit_AVX2) || !fma) return;
+    best_level = BK_AVX2;
+#ifdef VNNI256
+    has_vnni256 = more && (a71 & 1 << 4);
+    if (has_vnni256) best_level = BK_AVXVNNI;
+#endif
     const unsigned wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-    if (best_level != BK_AVX2 || (state & 0xe6) != 0xe6 || (b7 & wide) != wide || !(c7 & bit_AVX512VPOPCNTDQ)) return;
+    if ((state & 0xe6) != 0xe6 || (b7 & wide) != wide || !(c7 & bit_AVX512VPOPCNTDQ)) return;
     best_level = BK_AVX512;
     if (c7 & bit_AVX512VNNI) best_features |= BK_HAS_INT8;
-    if (__get_cpuid_count(7, 1, &a71, &b, &c, &d) && (a71 & bit_AVX512BF16)) best_features |= BK_HAS_BF16;
+    if (more && (a71 & bit_AVX512BF16)) best_features |= BK_HAS_BF16;
 }
 #elif defined(ARM)
 static void detect(void) { best_level = BK_NEON; }
@@ -109,8 +119,9 @@ int bk_set_level(int wanted) {
     detect();
     if (wanted < 0) wanted = best_level;
     if (wanted > best_level || (wanted == BK_NEON && best_level != BK_NEON)) return -1;
+    if (wanted == BK_AVXVNNI && !has_vnni256) return -1;
     level = wanted;
-    features = level == BK_AVX512 ? best_features : 0;
+    features = level == BK_AVX512 ? best_features : level == BK_AVXVNNI ? BK_HAS_INT8 : 0;
     return level;
 }
 
@@ -122,6 +133,9 @@ static bk_run_range *range_of(const bk_step *s) {
 #ifdef X86
     const int slow = (s->kind == BK_BF16 && !(features & BK_HAS_BF16)) || (s->kind == BK_INT8 && !(features & BK_HAS_INT8));
     if (level == BK_AVX512 && !slow) return range512;
+#ifdef VNNI256
+    if (level == BK_AVXVNNI && s->kind == BK_INT8) return vnni_int8_range;
+#endif
     if (level >= BK_AVX2) return avx2_range;
 #endif
 #ifdef ARM

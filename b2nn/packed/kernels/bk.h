@@ -7,11 +7,11 @@ Everything is checked in Python, nothing here. */
 #define BK_H
 #include <stdint.h>
 
-#define BK_ABI 3
+#define BK_ABI 4
 #define BK_MAX_BITS 4 /* bit planes that one step can write */
 #define BK_LANES 64   /* output channels in a block of weights */
 
-enum { BK_SCALAR, BK_NEON, BK_AVX2, BK_AVX512 }; /* levels */
+enum { BK_SCALAR, BK_NEON, BK_AVX2, BK_AVXVNNI, BK_AVX512 }; /* levels */
 enum { BK_HAS_BF16 = 1, BK_HAS_INT8 = 2 };       /* fast forms of a level, bits of bk_features() */
 
 /* What is summed over the steps of a window. `load` is an element-wise step and sums nothing, `load_u8` one from bytes;

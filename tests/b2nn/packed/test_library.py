@@ -71,7 +71,8 @@ def test_environment_turns_the_kernels_off_without_a_warning(again, monkeypatch)
 
 def test_a_level_that_is_unknown_or_not_there_is_an_error(again, monkeypatch):
     monkeypatch.setenv("B2NN_KERNEL", "sse9")
-    with pytest.raises(B2nnError, match="B2NN_KERNEL=sse9 is unknown; choose one of avx512, avx2, neon, scalar, torch"):
+    levels = "avx512, avxvnni, avx2, neon, scalar, torch"
+    with pytest.raises(B2nnError, match=f"B2NN_KERNEL=sse9 is unknown; choose one of {levels}"):
         library()
     monkeypatch.delenv("B2NN_KERNEL")
     if (kernels := library()) is not None:
