@@ -197,7 +197,8 @@ class Prepared:
             buffers = Buffers(images, channels, height, width, border)
         made = [step for step in self.program.steps if step.result == name]
         whole = name in self.program.inputs or (len(made) == 1 and id(made[0]) in self.native)
-        floats = not whole or name in values_in(self.program.output)
+        floats = not whole or name in values_in(self.program.output) or any(
+            isinstance(step, Conv) and not _writes_bits_along(step) for step in made)
         for step in self.readers[name]:
             if step not in convs or step.precision == "float32" or name in sources(step)[1:] or step.groups > 1:
                 floats = True
@@ -394,6 +395,13 @@ def _lengths(step: Elementwise | Correlate) -> set[int]:
 def _is_map(value: Any, linear: bool) -> bool:
     return isinstance(value, Tensor) and value.dtype == torch.float32 and value.numel() > 0 and \
         (linear or value.ndim == 4)
+
+
+def _writes_bits_along(step: Conv) -> bool:
+    """Whether its vectors of 16 outputs are whole words of bits, see `b2nn.packed.epilogue.written`; else floats are
+    written first. Depthwise convs of floats have no groups for the kernels."""
+    depthwise = step.precision == "float32" and step.weight.shape[1] == 1
+    return step.groups == 1 or depthwise or len(step.weight) // step.groups % 16 == 0
 
 
 def _epilogue(step: Conv | Elementwise | Correlate, activation: Activation, other: Buffers | None) -> Epilogue:

@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from packed_networks import Plain, Shared, settled
 from torch import nn
 
@@ -54,6 +56,23 @@ def test_every_shape(recipe, shape):
         model.second = nn.Identity()
     settled(model)
     assert_equal(pack(model), model, torch.randn(1, 3, 25, 21, generator=torch.Generator().manual_seed(2)))
+
+
+@given(st.lists(st.tuples(st.sampled_from([1, 2, 4]), st.integers(1, 24), st.booleans(), st.sampled_from([1, 3])),
+                min_size=1, max_size=4), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_chains_of_convs_in_any_groups(layers, seed):
+    """Each in groups of so many outputs, in bits or in floats; what one writes the next reads in its own form."""
+    torch.manual_seed(seed)
+    channels, parts = 8, [nn.Conv2d(3, 8, 3, padding=1)]
+    for groups, outputs, binary, size in layers:
+        groups = groups if channels % groups == 0 else 1
+        shape = dict(kernel_size=size, padding=size // 2, groups=groups)
+        conv = BinaryConv2d if binary else nn.Conv2d
+        parts += [conv(channels, groups * outputs, **shape), nn.BatchNorm2d(groups * outputs), nn.PReLU()]
+        channels = groups * outputs
+    model = settled(nn.Sequential(*parts, nn.Conv2d(channels, 5, 1)), seed)
+    assert_equal(pack(model), model, torch.randn(1, 3, 9, 7))
 
 
 def test_sizes_and_batches_share_a_packed_network():
