@@ -100,15 +100,19 @@ def packed(trained: Trained, footage: Footage) -> list[Contestant]:
 
 def deployed(name: str, path: Path) -> Contestant:
     """The tracker of what ``tools/export.py`` wrote: a packed file, or a folder of ONNX graphs."""
-    content = b"".join(file.read_bytes() for file in files_of(path))
-    digests = tuple(hashlib.sha256(content + form).hexdigest() for form in (b"packed", b""))
     if form_of(path, packed=False) == "onnxruntime":
         graphs = OnnxNetwork(path)
         return Contestant(f"{name}, onnxruntime", graphs.precision, partial(_in_onnxruntime, path),
-                          graphs.stored.budget, digests)
+                          graphs.stored.budget, _digests(path))
     network, tracking = load_packed(path)
     return Contestant(f"{name}, file", network.precision, partial(_as_is, SiameseTracker(network, tracking)),
-                      packed_checkpoint(network).budget, digests)
+                      packed_checkpoint(network).budget, _digests(path))
+
+
+def _digests(path: Path) -> tuple[str, ...]:
+    """Of a file that runs in one form, whatever form was asked for."""
+    content = b"".join(file.read_bytes() for file in files_of(path))
+    return tuple(hashlib.sha256(content + form).hexdigest() for form in (b"packed", b""))
 
 
 def other_runtimes(trained: Trained, footage: Footage, work: Path) -> tuple[list[Contestant], list[str]]:
